@@ -1,0 +1,89 @@
+"""The seam: everything above the core speaks to this Protocol and to nothing below it.
+
+Two implementations: ``memory_core.local_backend`` (in this process) and ``cluster.ray_backend`` (one Ray actor
+per memory). ``memory_core.testing.backend_conformance`` is the suite that both pass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from memory_core.config import MemoryConfig
+from memory_core.ids import MemoryName, Tag
+from memory_core.results import (
+    CheckpointInfo,
+    CheckpointPage,
+    ConsolidateResult,
+    ForkResult,
+    InferOptions,
+    InferResult,
+    MemoryInfo,
+    MemoryPage,
+    MemoryStats,
+    Observation,
+    ObserveOptions,
+    ObserveResult,
+    RestoreResult,
+    SurpriseResult,
+)
+
+
+class MemoryBackend(Protocol):
+    """Named memories. Every method raises ``NeuralMemoryError`` subclasses only; an unknown name raises NotFound."""
+
+    async def create(self, name: MemoryName, config: MemoryConfig) -> MemoryInfo:
+        """Create an empty memory; Conflict when the name is taken, InvalidInput when the encoder does not fit."""
+        ...
+
+    async def list_memories(self, *, limit: int = 100, cursor: str | None = None) -> MemoryPage:
+        """Memories in name order, from storage alone."""
+        ...
+
+    async def stats(self, name: MemoryName) -> MemoryStats:
+        """Counts, hash and capacity of one memory."""
+        ...
+
+    async def delete(self, name: MemoryName) -> None:
+        """Remove a memory, its journal and checkpoints. Blobs that other memories reach stay."""
+        ...
+
+    async def observe(
+        self, name: MemoryName, observations: Sequence[Observation], options: ObserveOptions
+    ) -> ObserveResult:
+        """Learn. Answers only after the journal record is durable."""
+        ...
+
+    async def infer(self, name: MemoryName, prompt: str, options: InferOptions) -> InferResult:
+        """Answer from what was learned; changes nothing."""
+        ...
+
+    async def surprise(self, name: MemoryName, texts: Sequence[str]) -> tuple[SurpriseResult, ...]:
+        """Novelty of each text; changes nothing."""
+        ...
+
+    async def consolidate(self, name: MemoryName, *, steps: int = 1) -> ConsolidateResult:
+        """Merge near-duplicate patterns and rehearse exemplars; atomic."""
+        ...
+
+    async def checkpoint(self, name: MemoryName, tag: Tag, description: str = "") -> CheckpointInfo:
+        """Publish the current state under a tag; Conflict when the tag exists."""
+        ...
+
+    async def list_checkpoints(
+        self, name: MemoryName, *, prefix: str = "", limit: int = 100, cursor: str | None = None
+    ) -> CheckpointPage:
+        """Checkpoints of one memory, newest first."""
+        ...
+
+    async def restore(self, name: MemoryName, tag: Tag) -> RestoreResult:
+        """Go back to a checkpoint; NotFound (CHECKPOINT_NOT_FOUND) when the tag is unknown."""
+        ...
+
+    async def fork(self, name: MemoryName, tag: Tag, new_name: MemoryName) -> ForkResult:
+        """A new memory from a checkpoint of this one, copying no blob; Conflict when the new name is taken."""
+        ...
+
+    async def close(self) -> None:
+        """Release everything in this process. What was acknowledged is already durable."""
+        ...
