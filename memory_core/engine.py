@@ -1,5 +1,19 @@
-"""The four operations on a MemoryState: observe, infer, surprise, consolidate.  (first contract; bodies follow)
+"""The operations on a MemoryState, in one place: what a writer needs to know of the core.
 
-observe and consolidate DONATE their input state: the caller keeps only the returned one (``state.clone()`` first
-for a snapshot). On any error the input state is unchanged. infer and surprise never change the state.
+``observe`` DONATES its input state: the caller keeps only the returned one (``state.clone()`` first for a snapshot).
+On any error the input state is unchanged. ``infer`` and ``surprise`` never change the state; ``consolidate`` builds a
+new one. All are deterministic: the same batches in the same order give bit-identical states.
 """
+
+from memory_core.consolidation.consolidate import consolidate
+from memory_core.learning import observe
+from memory_core.recall import infer, surprise
+from memory_core.state import MemoryState
+
+
+def capacity_used(state: MemoryState) -> float:
+    """Share of the units that stand for a pattern, in [0, 1]."""
+    return state.pattern_count / state.config.units
+
+
+__all__ = ["capacity_used", "consolidate", "infer", "observe", "surprise"]

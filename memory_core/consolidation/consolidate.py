@@ -1,0 +1,111 @@
+"""consolidate: like sleep. Near-duplicate patterns become one, then what is left is rehearsed.
+
+Nothing that was told is lost: two patterns are merged only when all their exemplar texts fit into one.
+Shapes: n patterns in use, m patterns kept.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Final
+
+import numpy as np
+import torch
+
+from memory_core.consolidation.replay import rehearse, replay_recall
+from memory_core.errors import InvalidInput
+from memory_core.ids import MemoryName
+from memory_core.patterns.bank import COLUMNS
+from memory_core.results import ConsolidateResult, Exemplar
+from memory_core.state import MemoryState
+
+MERGE_COSINE: Final = 0.95
+MERGE_SHARED_WORDS: Final = 0.8
+STEPS_MAX: Final = 100
+_ROWS_AT_ONCE: Final = 1024
+
+
+def consolidate(state: MemoryState, memory: MemoryName, steps: int) -> tuple[MemoryState, ConsolidateResult]:
+    """Merge near-duplicates, rehearse ``steps`` times (1 to 100); returns a new state, the old one is untouched."""
+    if not 1 <= steps <= STEPS_MAX:
+        raise InvalidInput(f"steps={steps} is not between 1 and {STEPS_MAX}.", hint="Use 1 for a quick pass.")
+    started = time.perf_counter()
+    before, before_count = replay_recall(state), state.pattern_count
+    merged_into_n = _find_duplicates(state)
+    result = _keep(state, merged_into_n) if (merged_into_n != np.arange(before_count)).any() else state.clone()
+    rehearse(result, steps)
+    merged = before_count - result.pattern_count
+    return result, ConsolidateResult(
+        memory=memory,
+        patterns_merged=merged,
+        memory_compressed_by=merged / max(1, before_count),
+        stability_before=before,
+        stability_after=replay_recall(result),
+        duration_ms=1000 * (time.perf_counter() - started),
+    )
+
+
+def _find_duplicates(state: MemoryState) -> np.ndarray:
+    """For each slot the slot it becomes part of (itself when it stays), shape (n,)."""
+    n_patterns = state.pattern_count
+    merged_into_n = np.arange(n_patterns)
+    exemplars = {slot: list(texts) for slot, texts in enumerate(state.bank.exemplars)}
+    keys_nD = state.bank.keys_nD
+    for start in range(0, n_patterns, _ROWS_AT_ONCE):
+        close = torch.nonzero(torch.triu(keys_nD[start : start + _ROWS_AT_ONCE] @ keys_nD.T >= MERGE_COSINE, start + 1))
+        for row, later in close.tolist():
+            kept = int(merged_into_n[start + row])
+            if merged_into_n[later] == later and _are_duplicates(state, kept, later):
+                union = _union(exemplars[kept], exemplars[later])
+                if len(union) <= state.config.exemplars_per_pattern:
+                    merged_into_n[later], exemplars[kept] = kept, union
+    return merged_into_n
+
+
+def _are_duplicates(state: MemoryState, first: int, second: int) -> bool:
+    words = [set(state.words.hash_UW[slot].tolist()) - {0} for slot in (first, second)]
+    return len(words[0] & words[1]) >= MERGE_SHARED_WORDS * max(len(words[0]), len(words[1]))
+
+
+def _union(first: list[Exemplar], second: list[Exemplar]) -> list[Exemplar]:
+    seen = {(item.text, item.domain) for item in first}
+    return first + [item for item in second if (item.text, item.domain) not in seen]
+
+
+def _keep(state: MemoryState, merged_into_n: np.ndarray) -> MemoryState:
+    """A new state that holds only the slots that stay, in order, with everything that pointed at the others moved."""
+    kept_m = np.flatnonzero(merged_into_n == np.arange(len(merged_into_n)))
+    new_slot_n = np.searchsorted(kept_m, merged_into_n)
+    result = MemoryState(state.config, state.device)
+    result.observation_count, result.surprise_recent = state.observation_count, state.surprise_recent
+    result.precision = state.precision.clone()
+    result.address_mean_D = state.address_mean_D.clone()
+    result.fast_weights = {name: tensor.clone() for name, tensor in state.fast_weights.items()}
+    _move_bank(state, result, kept_m, merged_into_n)
+    words = state.words
+    result.words.load(words.hash_UW[kept_m], words.count_UW[kept_m], words.length_U[kept_m])
+    _move_links(state, result, new_slot_n)
+    return result
+
+
+def _move_bank(state: MemoryState, result: MemoryState, kept_m: np.ndarray, merged_into_n: np.ndarray) -> None:
+    source, target = state.bank, result.bank
+    target.count, target.next_pattern_id = len(kept_m), source.next_pattern_id
+    target.keys_nD.copy_(source.keys_UD[torch.from_numpy(kept_m)])
+    for name in COLUMNS:
+        target.column(name)[:] = source.column(name)[kept_m]
+    target.exemplars = [source.exemplars[slot] for slot in kept_m.tolist()]
+    for slot in np.flatnonzero(merged_into_n != np.arange(len(merged_into_n))).tolist():
+        home = int(np.searchsorted(kept_m, merged_into_n[slot]))
+        target.exemplars[home] = tuple(_union(list(target.exemplars[home]), list(source.exemplars[slot])))
+        target.column("uses_U")[home] += source.column("uses_U")[slot]
+        target.column("last_seq_U")[home] = max(target.column("last_seq_U")[home], source.column("last_seq_U")[slot])
+
+
+def _move_links(state: MemoryState, result: MemoryState, new_slot_n: np.ndarray) -> None:
+    links = state.transitions
+    for slot in range(len(new_slot_n)):
+        for target, count in zip(links.next_US[slot].tolist(), links.count_US[slot].tolist(), strict=True):
+            if target >= 0 and new_slot_n[slot] != new_slot_n[target]:
+                result.transitions.link(int(new_slot_n[slot]), int(new_slot_n[target]), count)
+    result.transitions.tails = {session: int(new_slot_n[tail]) for session, tail in links.tails.items()}

@@ -1,0 +1,97 @@
+"""What the hidden units stand for: one slot per pattern, in fixed arrays.
+
+Slots 0 .. count-1 are in use. A slot that is replaced gets a new pattern id, so ids are never reused.
+Shapes: U units, D key_dim, n patterns in use.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from memory_core.config import MemoryConfig
+from memory_core.results import Exemplar
+
+COLUMNS = {
+    "pattern_id_U": np.int64,
+    "born_seq_U": np.int64,
+    "last_seq_U": np.int64,
+    "uses_U": np.int32,
+    "birth_surprise_U": np.float32,
+}
+
+
+class PatternBank:
+    """Keys, counters and bounded exemplar texts of every pattern."""
+
+    def __init__(self, config: MemoryConfig, device: torch.device) -> None:
+        self._config = config
+        self.count = 0
+        self.next_pattern_id = 0
+        self.keys_UD = torch.zeros(config.units, config.key_dim, device=device)
+        self.columns = {name: np.zeros(config.units, dtype=kind) for name, kind in COLUMNS.items()}
+        self.exemplars: list[tuple[Exemplar, ...]] = []
+
+    @property
+    def is_full(self) -> bool:
+        """True when every unit holds a pattern."""
+        return self.count == self._config.units
+
+    @property
+    def keys_nD(self) -> torch.Tensor:
+        """Keys in use, a view of shape (n, D)."""
+        return self.keys_UD[: self.count]
+
+    def column(self, name: str) -> np.ndarray:
+        """One counter of the patterns in use, a view of shape (n,)."""
+        return self.columns[name][: self.count]
+
+    def pattern_id(self, slot: int) -> int:
+        """The id that callers see for a slot."""
+        return int(self.columns["pattern_id_U"][slot])
+
+    def recruit(self, key_D: torch.Tensor, exemplar: Exemplar, surprise: float) -> int:
+        """Give the next free slot, or the weakest one when full, to a new pattern; returns the slot."""
+        slot = self.weakest_slot() if self.is_full else self.count
+        if slot == self.count:
+            self.count += 1
+            self.exemplars.append(())
+        self.keys_UD[slot] = key_D
+        values = (self.next_pattern_id, exemplar.seq, exemplar.seq, 1, surprise)
+        for name, value in zip(COLUMNS, values, strict=True):
+            self.columns[name][slot] = value
+        self.exemplars[slot] = (exemplar,)
+        self.next_pattern_id += 1
+        return slot
+
+    def strengthen(self, slot: int, exemplar: Exemplar) -> None:
+        """Count one more use; keep the text when it is new and there is room."""
+        self.columns["uses_U"][slot] += 1
+        self.columns["last_seq_U"][slot] = exemplar.seq
+        if self.has_room_for(slot, exemplar) and not self.carries(slot, exemplar):
+            self.exemplars[slot] = (*self.exemplars[slot], exemplar)
+
+    def carries(self, slot: int, exemplar: Exemplar) -> bool:
+        """True when the slot has this text with this domain already."""
+        return any(known.text == exemplar.text and known.domain == exemplar.domain for known in self.exemplars[slot])
+
+    def has_room_for(self, slot: int, exemplar: Exemplar) -> bool:
+        """True when the text is there already or one more fits."""
+        return self.carries(slot, exemplar) or len(self.exemplars[slot]) < self._config.exemplars_per_pattern
+
+    def weakest_slot(self) -> int:
+        """The slot that matters least: uses x recency x surprise at birth is smallest."""
+        newest = max(1, int(self.column("last_seq_U").max()))
+        recency_n = 0.5 + 0.5 * self.column("last_seq_U") / newest
+        strength_n = self.column("uses_U") * recency_n * (0.05 + self.column("birth_surprise_U"))
+        return int(strength_n.argmin())
+
+    def clone(self) -> PatternBank:
+        """An independent copy; exemplars are immutable and shared."""
+        copy = PatternBank(self._config, self.keys_UD.device)
+        copy.count, copy.next_pattern_id = self.count, self.next_pattern_id
+        copy.keys_UD[: self.count] = self.keys_nD
+        for name, values in self.columns.items():
+            copy.columns[name][: self.count] = values[: self.count]
+        copy.exemplars = list(self.exemplars)
+        return copy

@@ -1,0 +1,67 @@
+"""Reading: every pattern is scored by several channels, and the scores are added.
+
+Channels (measured in docs/log.md): ``precision``, the learned precision of the keys; ``words``, the Hebbian word
+table; ``weights``, what the fast weights answer, matched with the patterns' codes. Each is standardised over the
+patterns, so scores and not ranks are added; then the sum spreads along the learned transitions (``context``).
+
+Shapes: n patterns in use, D key_dim.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import torch
+
+from memory_core.encoding.words import Word
+from memory_core.patterns.word_table import content_stems
+from memory_core.state import MemoryState
+
+NEAR: Final = (0.25, 0.15)
+FAR: Final = 0.5
+"""Context weights: (ahead, behind) for one step, and the factor for two steps."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelScores:
+    """Standardised scores of every pattern: ``total_n`` and what it is made of, and the raw cosines."""
+
+    total_n: np.ndarray
+    parts: dict[str, np.ndarray]
+    cosine_n: np.ndarray
+
+
+def score_patterns(state: MemoryState, key_D: torch.Tensor, words: tuple[Word, ...]) -> ChannelScores:
+    """Scores of all n patterns for one query key and its words."""
+    n_patterns = state.pattern_count
+    centred_D = state.precision.centre(key_D[None])[0]
+    directions_D2 = torch.stack([key_D, state.precision.precision_DD @ centred_D], dim=1)
+    dense_n2 = (state.bank.keys_nD @ directions_D2).cpu().double().numpy()
+    answer_V = state.network.read(state.fast_weights, state.address_keys(key_D[None]))[0]
+    parts = {
+        "precision": standardise(dense_n2[:, 1]),
+        "words": standardise(state.words.scores(content_stems(words), n_patterns)),
+        "weights": standardise((state.codes() @ answer_V).cpu().double().numpy()),
+    }
+    own_n = parts["precision"] + parts["words"]
+    parts["context"] = _context(state, own_n)
+    return ChannelScores(total_n=own_n + parts["context"], parts=parts, cosine_n=dense_n2[:, 0])
+
+
+def standardise(scores_n: np.ndarray) -> np.ndarray:
+    """Zero mean, unit deviation; all zeros when every score is the same."""
+    deviation = float(scores_n.std()) if len(scores_n) else 0.0
+    if deviation < 1e-12:
+        return np.zeros_like(scores_n)
+    return (scores_n - scores_n.mean()) / deviation
+
+
+def _context(state: MemoryState, own_n: np.ndarray) -> np.ndarray:
+    ahead, behind = NEAR
+    forward_n = state.transitions.spread(own_n, 1.0, 0.0)
+    backward_n = state.transitions.spread(own_n, 0.0, 1.0)
+    far_n = ahead * state.transitions.spread(forward_n, 1.0, 0.0)
+    far_n += behind * state.transitions.spread(backward_n, 0.0, 1.0)
+    return ahead * forward_n + behind * backward_n + FAR * far_n

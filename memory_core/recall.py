@@ -1,0 +1,128 @@
+"""infer and surprise: what a MemoryState answers. Neither changes it.
+
+Shapes: N segments, D key_dim, n patterns in use.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+import numpy as np
+import torch
+
+from memory_core.encoding.words import Word, analyze
+from memory_core.ids import MemoryName, PatternId
+from memory_core.patterns.channels import ChannelScores, score_patterns
+from memory_core.patterns.novelty import Familiarity, familiarity, surprise_score, surprising_words, word_residual
+from memory_core.results import (
+    EncodedText,
+    Exemplar,
+    InferOptions,
+    InferResult,
+    PatternMatch,
+    Recommendation,
+    SurpriseResult,
+)
+from memory_core.state import MemoryState, to_keys
+
+CONFIDENCE_BIAS: Final = -5.0
+CONFIDENCE_COSINE: Final = 7.0
+CONFIDENCE_WORDS: Final = 2.5
+NOT_LEARNED_BELOW: Final = 0.25
+SKIP_BELOW: Final = 0.2
+LEARN_ABOVE: Final = 0.7
+
+
+def surprise(state: MemoryState, memory: MemoryName, encoded: EncodedText) -> SurpriseResult:
+    """Novelty of a text: the mean over its segments; the words and the nearest pattern come from the most novel one."""
+    keys_ND = to_keys(state, encoded.keys_SD)
+    known_N = familiarity(keys_ND @ state.bank.keys_nD.T)
+    scored = []
+    for (start, end), known in zip(encoded.spans, known_N, strict=True):
+        words = analyze(encoded.text[start:end], state.config.language)
+        residual = word_residual(state.words, known.nearest, words, state.pattern_count)
+        scored.append((surprise_score(known, residual), start, end, known, words))
+    score = sum(item[0] for item in scored) / len(scored)
+    _, start, end, known, words = max(scored, key=lambda item: item[0])
+    found = surprising_words(state.words, known.nearest, encoded.text[start:end], words, state.pattern_count)
+    shifted = tuple(
+        type(word)(word=word.word, start=word.start + start, end=word.end + start, share=word.share) for word in found
+    )
+    recommendation, reason = _recommend(score, known)
+    nearest = None if known.nearest < 0 else PatternId(state.bank.pattern_id(known.nearest))
+    return SurpriseResult(
+        memory=memory,
+        score=score,
+        nearest_pattern=nearest,
+        surprising_words=shifted,
+        recommendation=recommendation,
+        reason=reason,
+    )
+
+
+def infer(state: MemoryState, memory: MemoryName, query: EncodedText, options: InferOptions) -> InferResult:
+    """Answer from the patterns that the query activates; composed from their exemplars, never invented."""
+    key_D = torch.nn.functional.normalize(to_keys(state, query.keys_SD).mean(0), dim=-1)
+    words = analyze(query.text, state.config.language)
+    allowed = _allowed_slots(state, options)
+    if not len(allowed):
+        return InferResult(memory=memory, response="", confidence=0.0, mode="not_learned", patterns=())
+    scores = score_patterns(state, key_D, words)
+    matches = _matches(state, scores, allowed, options)
+    confidence = _confidence(state, scores, allowed, words)
+    if confidence < NOT_LEARNED_BELOW:
+        return InferResult(memory=memory, response="", confidence=confidence, mode="not_learned", patterns=matches)
+    response = _compose(matches)
+    return InferResult(memory=memory, response=response, confidence=confidence, mode="recall", patterns=matches)
+
+
+def _allowed_slots(state: MemoryState, options: InferOptions) -> np.ndarray:
+    if options.domain is None and not options.metadata:
+        return np.arange(state.pattern_count)
+    fits = [any(_fits(exemplar, options) for exemplar in slot) for slot in state.bank.exemplars]
+    return np.flatnonzero(fits)
+
+
+def _fits(exemplar: Exemplar, options: InferOptions) -> bool:
+    if options.domain is not None and exemplar.domain != options.domain:
+        return False
+    return all(exemplar.metadata.get(name) == value for name, value in options.metadata.items())
+
+
+def _matches(
+    state: MemoryState, scores: ChannelScores, allowed: np.ndarray, options: InferOptions
+) -> tuple[PatternMatch, ...]:
+    total = scores.total_n[allowed]
+    order = np.argsort(-total, kind="stable")[: options.pattern_limit]
+    weights = np.exp(total - total.max())
+    weights /= weights.sum()
+    return tuple(
+        PatternMatch(
+            pattern=PatternId(state.bank.pattern_id(int(allowed[position]))),
+            weight=float(weights[position]),
+            exemplars=tuple(item for item in state.bank.exemplars[int(allowed[position])] if _fits(item, options)),
+            channels={name: float(part_n[allowed[position]]) for name, part_n in scores.parts.items()},
+        )
+        for position in order
+    )
+
+
+def _confidence(state: MemoryState, scores: ChannelScores, allowed: np.ndarray, words: tuple[Word, ...]) -> float:
+    best = int(allowed[np.argmax(scores.total_n[allowed])])
+    explained = 1.0 - word_residual(state.words, best, words, state.pattern_count)
+    logit = CONFIDENCE_BIAS + CONFIDENCE_COSINE * float(scores.cosine_n[best]) + CONFIDENCE_WORDS * explained
+    return 1.0 / (1.0 + math.exp(-logit))
+
+
+def _compose(matches: tuple[PatternMatch, ...]) -> str:
+    kept = [match for match in matches[:3] if match.weight >= 0.5 * matches[0].weight]
+    return "\n".join(dict.fromkeys(match.exemplars[-1].text for match in kept))
+
+
+def _recommend(score: float, known: Familiarity) -> tuple[Recommendation, str]:
+    if score < SKIP_BELOW:
+        return "skip", "Already known: a stored pattern explains this text."
+    if score > LEARN_ABOVE:
+        return "learn", "New: no stored pattern is close to this text."
+    return "consolidate", f"Related to what is known (cosine {known.similarity:.2f}) but not the same."

@@ -1,0 +1,194 @@
+"""MemoryState: everything a memory is, in one value.
+
+Operations that learn donate their input state and return the next one; nothing hides state elsewhere, so checkpoint,
+restore, fork and replay are the same trivial thing. ``to_parts`` and ``from_parts`` are exact inverses, bit by bit.
+Shapes: U units, D key_dim, n patterns in use.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import torch
+
+from memory_core.config import MemoryConfig
+from memory_core.errors import CorruptData, InvalidInput
+from memory_core.networks.codes import value_codes
+from memory_core.networks.network import FastWeights, Network
+from memory_core.networks.sparse import SparseNetwork
+from memory_core.patterns.bank import COLUMNS, PatternBank
+from memory_core.patterns.exemplars import pack_exemplars, unpack_exemplars
+from memory_core.patterns.precision import Precision
+from memory_core.patterns.transitions import Transitions
+from memory_core.patterns.word_table import WordTable
+
+PRECISION_TENSORS: Final = ("sum_D", "second_DD", "mean_D", "precision_DD")
+WEIGHT_HASH_LENGTH: Final = 16
+
+
+@dataclass(frozen=True, slots=True)
+class StateParts:
+    """A state taken apart: named groups of contiguous CPU tensors, and JSON-safe counters."""
+
+    blobs: dict[str, dict[str, torch.Tensor]]
+    header: dict[str, Any]
+
+
+class MemoryState:
+    """Fast weights, patterns, words, transitions, precision and counters of one memory."""
+
+    def __init__(self, config: MemoryConfig, device: torch.device) -> None:
+        self.config = config
+        self.device = device
+        self.network: Network = SparseNetwork(config, device)
+        self.fast_weights: FastWeights = self.network.initial()
+        self.bank = PatternBank(config, device)
+        self.words = WordTable(config.units)
+        self.transitions = Transitions(config.units)
+        self.precision = Precision(config.key_dim, device)
+        self.address_mean_D = torch.zeros(config.key_dim, device=device)
+        self.observation_count = 0
+        self.surprise_recent = 1.0
+
+    @classmethod
+    def create(cls, config: MemoryConfig, device: str = "cpu") -> MemoryState:
+        """A memory that has learned nothing."""
+        return cls(config, torch.device(device))
+
+    @property
+    def pattern_count(self) -> int:
+        """n, units in use."""
+        return self.bank.count
+
+    @property
+    def parameter_count(self) -> int:
+        """Numbers fixed at creation: fast weights, pattern keys and precision. Never changes."""
+        fast = sum(tensor.numel() for tensor in self.fast_weights.values())
+        return fast + self.bank.keys_UD.numel() + self.precision.precision_DD.numel()
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of all tensors that a checkpoint of this state holds."""
+        blobs = self._tensors().values()
+        return sum(tensor.numel() * tensor.element_size() for blob in blobs for tensor in blob.values())
+
+    def codes(self) -> torch.Tensor:
+        """Value codes of the patterns in use, shape (n, D)."""
+        ids_n = self.bank.column("pattern_id_U")
+        return value_codes(ids_n, self.config.key_dim, self.config.seed).to(self.device)
+
+    def address_keys(self, keys_ND: torch.Tensor) -> torch.Tensor:
+        """Keys as the fast weights see them: centred by a mean that is frozen early, unit norm."""
+        return torch.nn.functional.normalize(keys_ND - self.address_mean_D, dim=-1)
+
+    def weight_hash(self) -> str:
+        """Sixteen hex digits over every learned tensor."""
+        digest = hashlib.sha256()
+        for _, tensors in sorted(self._tensors().items()):
+            for name, tensor in sorted(tensors.items()):
+                digest.update(f"{name}:{tuple(tensor.shape)}".encode())
+                digest.update(memoryview(tensor.detach().cpu().contiguous().numpy()).cast("B"))
+        return digest.hexdigest()[:WEIGHT_HASH_LENGTH]
+
+    def to_parts(self) -> StateParts:
+        """An independent copy, ready to be stored."""
+        blobs = {
+            group: {name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in tensors.items()}
+            for group, tensors in self._tensors().items()
+        }
+        return StateParts(blobs=blobs, header=self._header())
+
+    @classmethod
+    def from_parts(cls, config: MemoryConfig, parts: StateParts, device: str = "cpu") -> MemoryState:
+        """Rebuild; CorruptData when a tensor or counter is missing or has the wrong shape."""
+        state = cls.create(config, device)
+        try:
+            state._load(parts)
+        except (KeyError, IndexError, ValueError, RuntimeError, TypeError) as error:
+            raise CorruptData(
+                f"A checkpoint does not fit its memory's settings ({type(error).__name__}).",
+                hint="Restore another checkpoint.",
+            ) from error
+        return state
+
+    def clone(self) -> MemoryState:
+        """An independent copy."""
+        return MemoryState.from_parts(self.config, self.to_parts(), str(self.device))
+
+    def _tensors(self) -> dict[str, dict[str, torch.Tensor]]:
+        n_patterns = self.bank.count
+        words, links = self.words, self.transitions
+        patterns = {name: torch.from_numpy(self.bank.column(name)) for name in COLUMNS}
+        patterns |= {
+            "keys_nD": self.bank.keys_nD,
+            "word_hash_nW": torch.from_numpy(words.hash_UW[:n_patterns]),
+            "word_count_nW": torch.from_numpy(words.count_UW[:n_patterns]),
+            "word_length_n": torch.from_numpy(words.length_U[:n_patterns]),
+            "next_nS": torch.from_numpy(links.next_US[:n_patterns]),
+            "next_count_nS": torch.from_numpy(links.count_US[:n_patterns]),
+        }
+        precision = {name: getattr(self.precision, name) for name in PRECISION_TENSORS}
+        return {
+            "fast_weights": {**self.fast_weights, "address_mean_D": self.address_mean_D},
+            "patterns": patterns,
+            "precision": precision,
+            "exemplars": {"json_lines": pack_exemplars(self.bank.exemplars)},
+        }
+
+    def _header(self) -> dict[str, Any]:
+        return {
+            "observation_count": self.observation_count,
+            "surprise_recent": self.surprise_recent,
+            "pattern_count": self.bank.count,
+            "next_pattern_id": self.bank.next_pattern_id,
+            "precision_count": self.precision.count,
+            "precision_refreshed_at": self.precision.refreshed_at,
+            "session_tails": self.transitions.tails,
+        }
+
+    def _load(self, parts: StateParts) -> None:
+        header, blobs = parts.header, parts.blobs
+        n_patterns = int(header["pattern_count"])
+        self.observation_count = int(header["observation_count"])
+        self.surprise_recent = float(header["surprise_recent"])
+        self._load_fast_weights(blobs["fast_weights"])
+        self._load_bank(blobs["patterns"], n_patterns, int(header["next_pattern_id"]))
+        self.bank.exemplars = unpack_exemplars(blobs["exemplars"]["json_lines"], n_patterns)
+        patterns = {name: tensor.numpy() for name, tensor in blobs["patterns"].items()}
+        self.words.load(patterns["word_hash_nW"], patterns["word_count_nW"], patterns["word_length_n"])
+        self.transitions.load(patterns["next_nS"], patterns["next_count_nS"], header["session_tails"])
+        self.precision.count = int(header["precision_count"])
+        self.precision.refreshed_at = int(header["precision_refreshed_at"])
+        for name in PRECISION_TENSORS:
+            _copy_into(getattr(self.precision, name), blobs["precision"][name])
+
+    def _load_fast_weights(self, tensors: dict[str, torch.Tensor]) -> None:
+        for name, tensor in self.fast_weights.items():
+            _copy_into(tensor, tensors[name])
+        _copy_into(self.address_mean_D, tensors["address_mean_D"])
+
+    def _load_bank(self, tensors: dict[str, torch.Tensor], n_patterns: int, next_pattern_id: int) -> None:
+        self.bank.count, self.bank.next_pattern_id = n_patterns, next_pattern_id
+        _copy_into(self.bank.keys_nD, tensors["keys_nD"])
+        for name in COLUMNS:
+            column = self.bank.column(name)
+            np.copyto(column, tensors[name].numpy(), casting="no")
+
+
+def to_keys(state: MemoryState, keys_SD: np.ndarray) -> torch.Tensor:
+    """Keys on the state's device; InvalidInput when their size is not the memory's."""
+    if keys_SD.ndim != 2 or keys_SD.shape[1] != state.config.key_dim or not len(keys_SD):
+        raise InvalidInput(
+            f"Keys of shape {keys_SD.shape} do not fit a memory with key_dim={state.config.key_dim}.",
+            hint="Encode with the encoder the memory was created with.",
+        )
+    return torch.from_numpy(np.ascontiguousarray(keys_SD, dtype=np.float32)).to(state.device)
+
+
+def _copy_into(target: torch.Tensor, source: torch.Tensor) -> None:
+    if target.shape != source.shape or target.dtype != source.dtype:
+        raise ValueError(f"shape {tuple(source.shape)} does not fit {tuple(target.shape)}")
+    target.copy_(source)
