@@ -1,0 +1,1 @@
+"""The HTTP door: routes, request models and the one error shape."""

@@ -1,0 +1,211 @@
+"""Request bodies. Unknown fields and wrong types are refused; answers are the dataclasses of ``memory_core.results``."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from memory_core.config import SaturationPolicy, Variant
+from memory_core.results import InferOptions, MetadataValue, Observation, SurpriseResult
+from pydantic.dataclasses import dataclass
+
+Label = Annotated[str, Field(description="A short string that is compared, not learned.", examples=["docs"])]
+MetadataField = Annotated[
+    dict[str, MetadataValue], Field(description="Plain values that travel with the exemplars.", examples=[{"page": 3}])
+]
+
+
+class Body(BaseModel):
+    """A request body: strict types, no unknown fields."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, hide_input_in_errors=True)
+
+
+def _example(**values: Any) -> ConfigDict:
+    return ConfigDict(json_schema_extra={"examples": [values]})
+
+
+class CreateRequest(Body):
+    """A new memory. Everything but the name has a default and is fixed from then on."""
+
+    model_config = _example(name="python-expert", units=16384)
+
+    name: str = Field(description="1 to 128 letters, digits, '.', '_' or '-'.")
+    encoder: str | None = None
+    encoder_fingerprint: str | None = Field(default=None, description="Refused unless it is the served encoder's.")
+    key_dim: int | None = Field(default=None, description="Refused unless it is the served encoder's.")
+    variant: Variant | None = None
+    units: int | None = Field(default=None, description="Patterns the memory can hold.")
+    rows: int | None = None
+    heads: int | None = None
+    active_rows: int | None = None
+    learning_rate: float | None = Field(default=None, description="0 to 1; 0 makes the memory read-only.")
+    surprise_gate: float | None = None
+    saturation: SaturationPolicy | None = None
+    exemplars_per_pattern: int | None = None
+    language: str | None = None
+    seed: int | None = None
+
+    def chosen(self) -> dict[str, Any]:
+        """The settings that were asked for, without the name."""
+        return self.model_dump(exclude_none=True, exclude={"name"})
+
+
+class ObservationBody(Body):
+    """One text to learn."""
+
+    text: str
+    domain: Label | None = None
+    session: Label | None = None
+    occurred_at: str | None = Field(default=None, description="Your own time string.")
+    metadata: MetadataField = Field(default_factory=dict)
+
+    def to_observation(self) -> Observation:
+        """The core's value."""
+        return Observation(
+            text=self.text,
+            domain=self.domain,
+            session=self.session,
+            occurred_at=self.occurred_at,
+            metadata=dict(self.metadata),
+        )
+
+
+class ObserveRequest(Body):
+    """One ``text`` (with its domain, session, time, metadata), or a list of ``observations`` that is learned as one."""
+
+    model_config = _example(text="A context manager closes the file when the block ends.", domain="python")
+
+    text: str | None = None
+    domain: Label | None = None
+    session: Label | None = None
+    occurred_at: str | None = None
+    metadata: MetadataField | None = None
+    observations: list[ObservationBody] | None = None
+    learning_rate: float | None = Field(default=None, ge=0.0, le=1.0, description="Scales this request's step.")
+
+    @model_validator(mode="after")
+    def _one_form(self) -> ObserveRequest:
+        if (self.text is None) == (self.observations is None):
+            raise ValueError("send either text or observations")
+        if self.observations is not None and {"domain", "session", "occurred_at", "metadata"} & self.model_fields_set:
+            raise ValueError("domain, session, occurred_at and metadata belong inside each of the observations")
+        return self
+
+    def to_observations(self) -> tuple[Observation, ...]:
+        """The core's values, in order."""
+        if self.observations is not None:
+            return tuple(one.to_observation() for one in self.observations)
+        return (
+            Observation(
+                text=self.text or "",
+                domain=self.domain,
+                session=self.session,
+                occurred_at=self.occurred_at,
+                metadata=dict(self.metadata or {}),
+            ),
+        )
+
+
+class InferRequest(Body):
+    """A question. Filters keep only exemplars that match all the given values."""
+
+    model_config = _example(prompt="How do I make sure a file gets closed?", pattern_limit=3)
+
+    prompt: str
+    pattern_limit: int = Field(default=5, ge=1, le=50)
+    domain: Label | None = None
+    metadata: MetadataField = Field(default_factory=dict)
+
+    def to_options(self) -> InferOptions:
+        """The core's value."""
+        return InferOptions(pattern_limit=self.pattern_limit, domain=self.domain, metadata=dict(self.metadata))
+
+
+class SurpriseRequest(Body):
+    """One ``text`` or several ``texts`` to measure; nothing is learned."""
+
+    model_config = _example(text="Photosynthesis turns light into sugar.")
+
+    text: str | None = None
+    texts: list[str] | None = None
+
+    @model_validator(mode="after")
+    def _one_form(self) -> SurpriseRequest:
+        if (self.text is None) == (self.texts is None):
+            raise ValueError("send either text or texts")
+        return self
+
+    def to_texts(self) -> tuple[str, ...]:
+        """The texts, in order."""
+        return tuple(self.texts) if self.texts is not None else (self.text or "",)
+
+
+@dataclass(frozen=True)
+class SurpriseAnswer:
+    """One result per text, in order."""
+
+    results: tuple[SurpriseResult, ...]
+
+
+class ConsolidateRequest(Body):
+    """How many rounds of merging and rehearsal."""
+
+    model_config = _example(steps=1)
+
+    steps: int = Field(default=1, ge=1, le=100)
+
+
+class CheckpointRequest(Body):
+    """A tag for the current state. Tags are never moved."""
+
+    model_config = _example(tag="v1.0", description="After the first import")
+
+    tag: str
+    description: str = Field(default="", max_length=1024)
+
+
+class RestoreRequest(Body):
+    """The checkpoint to go back to."""
+
+    model_config = _example(tag="v1.0")
+
+    tag: str
+
+
+class ForkRequest(Body):
+    """The checkpoint to start from and the name of the new memory."""
+
+    model_config = _example(tag="v1.0", name="python-expert-2")
+
+    tag: str
+    name: str
+
+
+class HealthAnswer(BaseModel):
+    """The process answers."""
+
+    status: Literal["ok"] = "ok"
+
+
+class ReadyAnswer(BaseModel):
+    """Storage and encoder answer too."""
+
+    status: Literal["ready"] = "ready"
+
+
+class ErrorDetail(BaseModel):
+    """What went wrong and what to do next. ``retry_after_s`` is there when the same request can succeed later."""
+
+    code: str
+    message: str
+    hint: str
+    request_id: str
+    retry_after_s: float | None = None
+
+
+class ErrorAnswer(BaseModel):
+    """The body of every error."""
+
+    error: ErrorDetail

@@ -1,0 +1,43 @@
+"""What the routes work with, handed in by the composition root."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from deployments.health import Readiness
+from memory_core.backend import MemoryBackend
+from memory_core.encoding.encoder import EncoderPool
+from memory_core.ids import EncoderId, MemoryName, parse_memory_name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """``encoder`` is the default of new memories. ``max_body_bytes`` caps a request body."""
+
+    backend: MemoryBackend
+    encoders: EncoderPool
+    encoder: EncoderId
+    readiness: Readiness
+    max_body_bytes: int
+
+
+def _services(request: Request) -> Services:
+    services = request.app.state.services
+    assert isinstance(services, Services)
+    return services
+
+
+def _backend(request: Request) -> MemoryBackend:
+    return _services(request).backend
+
+
+def _memory_name(name: str) -> MemoryName:
+    return parse_memory_name(name)
+
+
+ServicesParam = Annotated[Services, Depends(_services)]
+BackendParam = Annotated[MemoryBackend, Depends(_backend)]
+NameParam = Annotated[MemoryName, Depends(_memory_name)]

@@ -1,0 +1,68 @@
+"""Settings of the service. The only module that reads the environment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+MIB = 1024 * 1024
+LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
+
+LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
+
+
+def home_folder() -> Path:
+    """Where this project keeps what belongs to the user: volumes, run files, logs."""
+    return Path.home() / ".neural-memory"
+
+
+def default_storage_url() -> str:
+    """The local volume used when nothing else is said."""
+    return (home_folder() / "volume").as_uri()
+
+
+class Settings(BaseSettings):
+    """Every field can be set by the environment variable of the same name in capitals.
+
+    memory_storage_path: where memories live, a local path or a storage URL (``file:///data``, ``memory://test``).
+    encoder: the encoder of memories that name none. call_deadline_s: how long a call waits for a memory that restarts.
+    """
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore")
+
+    memory_storage_path: str = Field(default_factory=default_storage_url)
+    host: str = "127.0.0.1"
+    port: int = Field(default=8000, ge=1, le=65535)
+    encoder: str = "minilm"
+    log_level: LogLevel = "INFO"
+    max_body_bytes: int = Field(default=4 * MIB, ge=1024)
+    call_deadline_s: float = Field(default=60.0, gt=0)
+
+    @field_validator("memory_storage_path")
+    @classmethod
+    def _as_url(cls, raw: str) -> str:
+        return raw if "://" in raw else Path(raw).expanduser().absolute().as_uri()
+
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _in_capitals(cls, raw: object) -> object:
+        return raw.upper() if isinstance(raw, str) else raw
+
+    @property
+    def storage_url(self) -> str:
+        """The volume as a URL."""
+        return self.memory_storage_path
+
+    @property
+    def is_loopback(self) -> bool:
+        """True when only this machine can reach the service."""
+        return self.host in LOOPBACK_HOSTS
+
+    @property
+    def base_url(self) -> str:
+        """Where a client on this machine reaches the service."""
+        host = "127.0.0.1" if self.host in {"0.0.0.0", "::"} else self.host  # noqa: S104
+        return f"http://{host}:{self.port}"

@@ -1,0 +1,239 @@
+"""A MemoryBackend of plain dictionaries: no torch, no storage. Remembers texts word by word and nothing else."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from memory_core.config import MemoryConfig
+from memory_core.encoding.encoder import EncoderInfo
+from memory_core.errors import Conflict, InvalidInput, NotFound
+from memory_core.ids import EncoderId, MemoryName, PatternId, Seq, Tag
+from memory_core.results import (
+    CheckpointInfo,
+    CheckpointPage,
+    ConsolidateResult,
+    EncodedText,
+    Exemplar,
+    ForkResult,
+    InferOptions,
+    InferResult,
+    MemoryInfo,
+    MemoryPage,
+    MemoryStats,
+    Observation,
+    ObserveOptions,
+    ObserveOutcome,
+    ObserveResult,
+    PatternMatch,
+    RestoreResult,
+    SurpriseResult,
+)
+
+WHEN = "2026-01-01T00:00:00Z"
+
+
+class FakeEncoderPool:
+    """Serves ``hash`` with meaningless keys."""
+
+    async def describe(self, encoder: EncoderId) -> EncoderInfo:
+        if encoder != "hash":
+            raise InvalidInput(f"The encoder {ascii(encoder)} is not served here.", hint="Use hash.")
+        return EncoderInfo(encoder_id=encoder, fingerprint="f" * 8, key_dim=8)
+
+    async def encode(self, encoder: EncoderId, texts: Sequence[str]) -> list[EncodedText]:
+        await self.describe(encoder)
+        key = np.full((1, 8), 8**-0.5, dtype=np.float32)
+        return [EncodedText(text=text, spans=((0, len(text)),), keys_SD=key) for text in texts]
+
+
+@dataclass
+class _Memory:
+    config: MemoryConfig
+    parent: str | None = None
+    texts: list[str] = field(default_factory=list)
+    tags: dict[Tag, list[str]] = field(default_factory=dict)
+    answers: dict[str, ObserveResult] = field(default_factory=dict)
+
+    @property
+    def weight_hash(self) -> str:
+        return hashlib.sha256("\n".join(self.texts).encode()).hexdigest()
+
+
+class FakeBackend:
+    """Follows the contract of MemoryBackend closely enough for the doors above it."""
+
+    def __init__(self) -> None:
+        self.memories: dict[MemoryName, _Memory] = {}
+        self.is_closed = False
+
+    def _get(self, name: MemoryName) -> _Memory:
+        if name not in self.memories:
+            raise NotFound(f"No memory is called {name}.", code="MEMORY_NOT_FOUND", hint="Create it, or list them.")
+        return self.memories[name]
+
+    async def create(self, name: MemoryName, config: MemoryConfig) -> MemoryInfo:
+        if name in self.memories:
+            raise Conflict(f"The memory {name} exists already.", hint="Choose another name.")
+        self.memories[name] = _Memory(config)
+        return self._info(name)
+
+    def _info(self, name: MemoryName) -> MemoryInfo:
+        memory = self._get(name)
+        config = memory.config
+        return MemoryInfo(
+            name=name,
+            encoder=config.encoder,
+            variant=config.variant,
+            units=config.units,
+            key_dim=config.key_dim,
+            created_at=WHEN,
+            parent=memory.parent,
+        )
+
+    async def list_memories(self, *, limit: int = 100, cursor: str | None = None) -> MemoryPage:
+        names = [name for name in sorted(self.memories) if cursor is None or name > cursor]
+        page = names[:limit]
+        more = page[-1] if len(names) > limit else None
+        return MemoryPage(memories=tuple(self._info(name) for name in page), next_cursor=more)
+
+    async def stats(self, name: MemoryName) -> MemoryStats:
+        memory = self._get(name)
+        return MemoryStats(
+            name=name,
+            seq=Seq(len(memory.texts)),
+            epoch=1,
+            encoder=memory.config.encoder,
+            variant=memory.config.variant,
+            observation_count=len(memory.texts),
+            pattern_count=len(set(memory.texts)),
+            units=memory.config.units,
+            parameter_count=1000,
+            weight_hash=memory.weight_hash,
+            capacity_used=0.0,
+            surprise_recent_mean=0.5,
+            learning_rate=memory.config.learning_rate,
+            state_bytes=0,
+            created_at=WHEN,
+            parent=memory.parent,
+            checkpoint_tags=tuple(memory.tags),
+        )
+
+    async def delete(self, name: MemoryName) -> None:
+        self._get(name)
+        del self.memories[name]
+
+    async def observe(
+        self, name: MemoryName, observations: Sequence[Observation], options: ObserveOptions
+    ) -> ObserveResult:
+        memory = self._get(name)
+        if options.request_id in memory.answers:
+            return replace(memory.answers[str(options.request_id)], is_replayed_answer=True)
+        outcomes = tuple(self._learn(memory, observation.text) for observation in observations)
+        answer = ObserveResult(memory=name, outcomes=outcomes, capacity_used=0.0, observation_count=len(memory.texts))
+        if options.request_id is not None:
+            memory.answers[options.request_id] = answer
+        return answer
+
+    def _learn(self, memory: _Memory, text: str) -> ObserveOutcome:
+        surprise = 0.0 if text in memory.texts else 1.0
+        memory.texts.append(text)
+        return ObserveOutcome(
+            seq=Seq(len(memory.texts)),
+            surprise=surprise,
+            weight_delta=surprise,
+            learned=True,
+            patterns_activated=(PatternId(memory.texts.index(text)),),
+        )
+
+    async def infer(self, name: MemoryName, prompt: str, options: InferOptions) -> InferResult:
+        memory = self._get(name)
+        words = set(prompt.lower().split())
+        best = max(memory.texts, key=lambda text: len(words & set(text.lower().split())), default=None)
+        if best is None:
+            return InferResult(memory=name, response="", confidence=0.0, mode="not_learned", patterns=())
+        exemplar = Exemplar(text=best, seq=Seq(memory.texts.index(best) + 1))
+        match = PatternMatch(pattern=PatternId(0), weight=1.0, exemplars=(exemplar,), channels={"words": 1.0})
+        return InferResult(memory=name, response=best, confidence=0.9, mode="recall", patterns=(match,))
+
+    async def surprise(self, name: MemoryName, texts: Sequence[str]) -> tuple[SurpriseResult, ...]:
+        memory = self._get(name)
+        return tuple(
+            SurpriseResult(
+                memory=name,
+                score=0.0 if text in memory.texts else 1.0,
+                nearest_pattern=None,
+                surprising_words=(),
+                recommendation="skip" if text in memory.texts else "learn",
+                reason="seen" if text in memory.texts else "new",
+            )
+            for text in texts
+        )
+
+    async def consolidate(self, name: MemoryName, *, steps: int = 1) -> ConsolidateResult:
+        self._get(name)
+        return ConsolidateResult(
+            memory=name,
+            patterns_merged=0,
+            memory_compressed_by=0.0,
+            stability_before=1.0,
+            stability_after=1.0,
+            duration_ms=float(steps),
+        )
+
+    async def checkpoint(self, name: MemoryName, tag: Tag, description: str = "") -> CheckpointInfo:
+        memory = self._get(name)
+        if tag in memory.tags:
+            raise Conflict(f"The tag {tag} exists already.", hint="Choose another tag.")
+        memory.tags[tag] = list(memory.texts)
+        return self._checkpoint_info(name, tag, description)
+
+    def _checkpoint_info(self, name: MemoryName, tag: Tag, description: str = "") -> CheckpointInfo:
+        memory = self._get(name)
+        count = len(memory.tags[tag])
+        return CheckpointInfo(
+            memory=name,
+            tag=tag,
+            seq=Seq(count),
+            weight_hash=memory.weight_hash,
+            size_bytes=count,
+            created_at=WHEN,
+            description=description,
+            observation_count=count,
+            pattern_count=count,
+        )
+
+    async def list_checkpoints(
+        self, name: MemoryName, *, prefix: str = "", limit: int = 100, cursor: str | None = None
+    ) -> CheckpointPage:
+        tags = [tag for tag in self._get(name).tags if tag.startswith(prefix)]
+        page = tuple(self._checkpoint_info(name, tag) for tag in reversed(tags[:limit]))
+        return CheckpointPage(checkpoints=page, next_cursor=None)
+
+    def _tagged(self, name: MemoryName, tag: Tag) -> list[str]:
+        tags = self._get(name).tags
+        if tag not in tags:
+            raise NotFound(
+                f"{name} has no checkpoint {tag}.", code="CHECKPOINT_NOT_FOUND", hint="List the checkpoints."
+            )
+        return list(tags[tag])
+
+    async def restore(self, name: MemoryName, tag: Tag) -> RestoreResult:
+        kept = self._tagged(name, tag)
+        memory = self._get(name)
+        lost = len(memory.texts) - len(kept)
+        memory.texts = kept
+        return RestoreResult(memory=name, tag=tag, weight_hash=memory.weight_hash, observations_lost=lost, warning=None)
+
+    async def fork(self, name: MemoryName, tag: Tag, new_name: MemoryName) -> ForkResult:
+        texts = self._tagged(name, tag)
+        if new_name in self.memories:
+            raise Conflict(f"The memory {new_name} exists already.", hint="Choose another name.")
+        self.memories[new_name] = _Memory(self._get(name).config, parent=f"{name}@{tag}", texts=texts)
+        return ForkResult(memory=new_name, parent=name, parent_tag=tag, weight_hash=self._get(new_name).weight_hash)
+
+    async def close(self) -> None:
+        self.is_closed = True
