@@ -33,7 +33,9 @@ def _parse_path_part(raw: object, what: str, length_max: int) -> str:
             f"The {what} has {len(raw)} characters; 1 to {length_max} are allowed.", hint=f"Choose a {what} in range."
         )
     if not _NAME.fullmatch(raw) or ".." in raw:
-        raise InvalidInput(f"The {what} {ascii(raw[:64])} has characters that are not allowed.", hint=f"Use {_NAME_RULE}.")
+        raise InvalidInput(
+            f"The {what} {ascii(raw[:64])} has characters that are not allowed.", hint=f"Use {_NAME_RULE}."
+        )
     return raw
 
 

@@ -14,12 +14,12 @@ from typing import Final
 import numpy as np
 import torch
 
-from memory_core.encoding.words import Word, analyze
+from memory_core.encoding.words import analyze
 from memory_core.errors import InvalidInput, LearningFailed, ReadOnly, Saturated
 from memory_core.ids import PatternId, Seq
 from memory_core.networks.codes import value_codes
-from memory_core.patterns.novelty import Familiarity, familiarity, surprise_score, word_residual
-from memory_core.patterns.word_table import content_stems
+from memory_core.patterns.novelty import Novelty, measure_novelty
+from memory_core.patterns.word_table import WordId, word_ids
 from memory_core.results import EncodedObservation, Exemplar, ObserveOutcome
 from memory_core.state import MemoryState, to_keys
 
@@ -34,8 +34,17 @@ class _Segment:
 
     owner: int
     exemplar: Exemplar
-    words: tuple[Word, ...]
+    words: list[WordId]
     session: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Write:
+    """A step that M still has to take."""
+
+    row: int
+    slot: int
+    owner: int
 
 
 def observe(
@@ -64,24 +73,29 @@ class _Learner:
         self._ids: list[list[PatternId]] = [[] for _ in range(observations)]
         self._delta_squares = [0.0] * observations
         self._learned = [False] * observations
+        self._pending: list[_Write] = []
 
     def learn(self, keys_ND: torch.Tensor, segments: Sequence[_Segment]) -> None:
-        """Match or recruit a pattern for each segment, then take the step on M towards the patterns' codes."""
-        state, writes = self._state, []
-        known_before = state.bank.count
-        similarity_Nn = keys_ND @ state.bank.keys_nD.T
-        similarity_NN = keys_ND @ keys_ND.T
+        """Match or recruit a pattern for each segment in order; M takes its steps when the addresses are about to move."""
+        bank, known_before = self._state.bank, self._state.bank.count
+        similarity_Nn = (keys_ND @ bank.keys_nD.T).cpu().numpy()
+        similarity_NN = (keys_ND @ keys_ND.T).cpu().numpy()
         recruited: list[int] = []
+        flushed = 0
         for row, segment in enumerate(segments):
-            fresh_n = similarity_NN[row, recruited]
-            known = familiarity(torch.cat([similarity_Nn[row], fresh_n])[None])[0]
-            slot, is_new = self._place(keys_ND[row], segment, known)
+            similarity_n = np.concatenate([similarity_Nn[row], similarity_NN[row, recruited]])
+            slot, is_new = self._place(keys_ND[row], segment, similarity_n)
             if is_new:
                 recruited.append(row)
-                writes.append((row, slot, segment.owner))
-        state.precision.learn(keys_ND)
-        self._write(keys_ND, writes)
-        self._readdress(known_before)
+                self._pending.append(_Write(row, slot, segment.owner))
+                if slot == bank.count - 1 >= known_before:
+                    similarity_n = np.append(similarity_n, 1.0)
+                bank.crowd(slot, similarity_n)
+            if is_new and bank.next_pattern_id in ADDRESS_FREEZE_AT:
+                self._flush(keys_ND, slice(flushed, row + 1))
+                flushed = row + 1
+                self._readdress()
+        self._flush(keys_ND, slice(flushed, len(segments)))
 
     def outcomes(self, first_seq: Seq) -> tuple[ObserveOutcome, ...]:
         """Finish the call: link what was seen in order, count, and report per observation."""
@@ -101,13 +115,12 @@ class _Learner:
         self._state.observation_count += len(outcomes)
         return tuple(outcomes)
 
-    def _place(self, key_D: torch.Tensor, segment: _Segment, known: Familiarity) -> tuple[int, bool]:
+    def _place(self, key_D: torch.Tensor, segment: _Segment, similarity_n: np.ndarray) -> tuple[int, bool]:
         state, bank = self._state, self._state.bank
-        residual = word_residual(state.words, known.nearest, segment.words, bank.count)
-        score = surprise_score(known, residual)
-        self._surprises[segment.owner].append(score)
-        is_new = score >= state.config.surprise_gate or not bank.has_room_for(known.nearest, segment.exemplar)
-        slot = self._recruit(key_D, segment, score) if is_new else known.nearest
+        novelty = measure_novelty(similarity_n, bank.column("crowding_U"), state.words, segment.words)
+        self._surprises[segment.owner].append(novelty.score)
+        is_new = novelty.score >= state.config.surprise_gate or not bank.has_room_for(novelty.nearest, segment.exemplar)
+        slot = self._recruit(key_D, segment, novelty) if is_new else novelty.nearest
         if not is_new:
             bank.strengthen(slot, segment.exemplar)
         chain = [*self._slots[segment.owner][-1:], slot]
@@ -116,33 +129,34 @@ class _Learner:
         self._ids[segment.owner].append(PatternId(bank.pattern_id(slot)))
         return slot, is_new
 
-    def _recruit(self, key_D: torch.Tensor, segment: _Segment, score: float) -> int:
+    def _recruit(self, key_D: torch.Tensor, segment: _Segment, novelty: Novelty) -> int:
         state = self._state
         if state.bank.is_full:
             state.transitions.forget_slot(state.bank.weakest_slot())
-        slot = state.bank.recruit(key_D, segment.exemplar, score)
-        state.words.learn(slot, content_stems(segment.words))
+        slot = state.bank.recruit(key_D, segment.exemplar, novelty.score)
+        state.words.learn(slot, segment.words)
         self._learned[segment.owner] = True
         return slot
 
-    def _write(self, keys_ND: torch.Tensor, writes: list[tuple[int, int, int]]) -> None:
-        if not writes:
+    def _flush(self, keys_ND: torch.Tensor, rows: slice) -> None:
+        """Count the keys of ``rows`` and take the pending steps on M."""
+        state, pending = self._state, self._pending
+        state.precision.learn(keys_ND[rows])
+        if not pending:
             return
-        state = self._state
-        rows = torch.tensor([row for row, _, _ in writes], device=state.device)
-        ids = np.array([state.bank.pattern_id(slot) for _, slot, _ in writes])
+        chosen = torch.tensor([write.row for write in pending], device=state.device)
+        ids = np.array([state.bank.pattern_id(write.slot) for write in pending])
         values_NV = value_codes(ids, state.config.key_dim, state.config.seed).to(state.device)
         state.fast_weights, _, norms_N = state.network.update(
-            state.fast_weights, state.address_keys(keys_ND[rows]), values_NV, self._step_size
+            state.fast_weights, state.address_keys(keys_ND[chosen]), values_NV, self._step_size
         )
-        for (_, _, owner), norm in zip(writes, norms_N.tolist(), strict=True):
-            self._delta_squares[owner] += norm**2
+        for write, norm in zip(pending, norms_N.tolist(), strict=True):
+            self._delta_squares[write.owner] += norm**2
+        pending.clear()
 
-    def _readdress(self, known_before: int) -> None:
+    def _readdress(self) -> None:
         """Early on the mean of the keys is a guess: at fixed sizes take the measured one and rehearse all patterns."""
         state = self._state
-        if not any(known_before < size <= state.bank.count for size in ADDRESS_FREEZE_AT):
-            return
         state.address_mean_D = (state.precision.sum_D / state.precision.count).clone()
         state.fast_weights, _, _ = state.network.update(
             state.network.initial(), state.address_keys(state.bank.keys_nD), state.codes(), 1.0
@@ -164,7 +178,8 @@ def _segments(
                 occurred_at=told.occurred_at,
                 metadata=told.metadata,
             )
-            segments.append(_Segment(owner, exemplar, analyze(exemplar.text, state.config.language), told.session))
+            words = word_ids(analyze(exemplar.text, state.config.language))
+            segments.append(_Segment(owner, exemplar, words, told.session))
     keys = [item.encoded.keys_SD for item in batch]
     if not keys or any(len(item.encoded.spans) == 0 for item in batch):
         raise InvalidInput("An observation has no text to learn.", hint="Send at least one non-empty text.")
@@ -183,5 +198,3 @@ def _refuse_what_cannot_be_learned(state: MemoryState, step_size: float, keys_ND
             f"{state.bank.count} of {state.config.units} units are used and {len(keys_ND)} more could be needed.",
             hint="Consolidate, or fork into a memory with more units.",
         )
-
-

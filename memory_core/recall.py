@@ -11,10 +11,11 @@ from typing import Final
 import numpy as np
 import torch
 
-from memory_core.encoding.words import Word, analyze
+from memory_core.encoding.words import analyze
 from memory_core.ids import MemoryName, PatternId
 from memory_core.patterns.channels import ChannelScores, score_patterns
-from memory_core.patterns.novelty import Familiarity, familiarity, surprise_score, surprising_words, word_residual
+from memory_core.patterns.novelty import Novelty, explained_share, measure_novelty, surprising_words
+from memory_core.patterns.word_table import WordId, word_ids
 from memory_core.results import (
     EncodedText,
     Exemplar,
@@ -36,26 +37,22 @@ LEARN_ABOVE: Final = 0.7
 
 def surprise(state: MemoryState, memory: MemoryName, encoded: EncodedText) -> SurpriseResult:
     """Novelty of a text: the mean over its segments; the words and the nearest pattern come from the most novel one."""
-    keys_ND = to_keys(state, encoded.keys_SD)
-    known_N = familiarity(keys_ND @ state.bank.keys_nD.T)
-    scored = []
-    for (start, end), known in zip(encoded.spans, known_N, strict=True):
-        words = analyze(encoded.text[start:end], state.config.language)
-        residual = word_residual(state.words, known.nearest, words, state.pattern_count)
-        scored.append((surprise_score(known, residual), start, end, known, words))
-    score = sum(item[0] for item in scored) / len(scored)
-    _, start, end, known, words = max(scored, key=lambda item: item[0])
-    found = surprising_words(state.words, known.nearest, encoded.text[start:end], words, state.pattern_count)
-    shifted = tuple(
-        type(word)(word=word.word, start=word.start + start, end=word.end + start, share=word.share) for word in found
-    )
-    recommendation, reason = _recommend(score, known)
-    nearest = None if known.nearest < 0 else PatternId(state.bank.pattern_id(known.nearest))
+    similarity_Nn = (to_keys(state, encoded.keys_SD) @ state.bank.keys_nD.T).cpu().numpy()
+    crowding_n = state.bank.column("crowding_U")
+    spoken = [analyze(encoded.text[start:end], state.config.language) for start, end in encoded.spans]
+    novelties = [
+        measure_novelty(similarity_n, crowding_n, state.words, word_ids(words))
+        for similarity_n, words in zip(similarity_Nn, spoken, strict=True)
+    ]
+    score = sum(novelty.score for novelty in novelties) / len(novelties)
+    most = max(range(len(novelties)), key=lambda segment: novelties[segment].score)
+    recommendation, reason = _recommend(score, novelties[most])
+    nearest = novelties[most].nearest
     return SurpriseResult(
         memory=memory,
         score=score,
-        nearest_pattern=nearest,
-        surprising_words=shifted,
+        nearest_pattern=None if nearest < 0 else PatternId(state.bank.pattern_id(nearest)),
+        surprising_words=surprising_words(state.words, nearest, encoded.text, encoded.spans[most], spoken[most]),
         recommendation=recommendation,
         reason=reason,
     )
@@ -64,7 +61,7 @@ def surprise(state: MemoryState, memory: MemoryName, encoded: EncodedText) -> Su
 def infer(state: MemoryState, memory: MemoryName, query: EncodedText, options: InferOptions) -> InferResult:
     """Answer from the patterns that the query activates; composed from their exemplars, never invented."""
     key_D = torch.nn.functional.normalize(to_keys(state, query.keys_SD).mean(0), dim=-1)
-    words = analyze(query.text, state.config.language)
+    words = word_ids(analyze(query.text, state.config.language))
     allowed = _allowed_slots(state, options)
     if not len(allowed):
         return InferResult(memory=memory, response="", confidence=0.0, mode="not_learned", patterns=())
@@ -108,9 +105,9 @@ def _matches(
     )
 
 
-def _confidence(state: MemoryState, scores: ChannelScores, allowed: np.ndarray, words: tuple[Word, ...]) -> float:
+def _confidence(state: MemoryState, scores: ChannelScores, allowed: np.ndarray, words: list[WordId]) -> float:
     best = int(allowed[np.argmax(scores.total_n[allowed])])
-    explained = 1.0 - word_residual(state.words, best, words, state.pattern_count)
+    explained = explained_share(state.words, best, words)
     logit = CONFIDENCE_BIAS + CONFIDENCE_COSINE * float(scores.cosine_n[best]) + CONFIDENCE_WORDS * explained
     return 1.0 / (1.0 + math.exp(-logit))
 
@@ -120,7 +117,7 @@ def _compose(matches: tuple[PatternMatch, ...]) -> str:
     return "\n".join(dict.fromkeys(match.exemplars[-1].text for match in kept))
 
 
-def _recommend(score: float, known: Familiarity) -> tuple[Recommendation, str]:
+def _recommend(score: float, known: Novelty) -> tuple[Recommendation, str]:
     if score < SKIP_BELOW:
         return "skip", "Already known: a stored pattern explains this text."
     if score > LEARN_ABOVE:

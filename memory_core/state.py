@@ -124,7 +124,7 @@ class MemoryState:
         patterns = {name: torch.from_numpy(self.bank.column(name)) for name in COLUMNS}
         patterns |= {
             "keys_nD": self.bank.keys_nD,
-            "word_hash_nW": torch.from_numpy(words.hash_UW[:n_patterns]),
+            "word_nW": torch.from_numpy(words.word_UW[:n_patterns]),
             "word_count_nW": torch.from_numpy(words.count_UW[:n_patterns]),
             "word_length_n": torch.from_numpy(words.length_U[:n_patterns]),
             "next_nS": torch.from_numpy(links.next_US[:n_patterns]),
@@ -158,7 +158,7 @@ class MemoryState:
         self._load_bank(blobs["patterns"], n_patterns, int(header["next_pattern_id"]))
         self.bank.exemplars = unpack_exemplars(blobs["exemplars"]["json_lines"], n_patterns)
         patterns = {name: tensor.numpy() for name, tensor in blobs["patterns"].items()}
-        self.words.load(patterns["word_hash_nW"], patterns["word_count_nW"], patterns["word_length_n"])
+        self.words.load(patterns["word_nW"], patterns["word_count_nW"], patterns["word_length_n"])
         self.transitions.load(patterns["next_nS"], patterns["next_count_nS"], header["session_tails"])
         self.precision.count = int(header["precision_count"])
         self.precision.refreshed_at = int(header["precision_refreshed_at"])

@@ -63,7 +63,7 @@ def _find_duplicates(state: MemoryState) -> np.ndarray:
 
 
 def _are_duplicates(state: MemoryState, first: int, second: int) -> bool:
-    words = [set(state.words.hash_UW[slot].tolist()) - {0} for slot in (first, second)]
+    words = [state.words.words_of(slot).keys() for slot in (first, second)]
     return len(words[0] & words[1]) >= MERGE_SHARED_WORDS * max(len(words[0]), len(words[1]))
 
 
@@ -83,7 +83,7 @@ def _keep(state: MemoryState, merged_into_n: np.ndarray) -> MemoryState:
     result.fast_weights = {name: tensor.clone() for name, tensor in state.fast_weights.items()}
     _move_bank(state, result, kept_m, merged_into_n)
     words = state.words
-    result.words.load(words.hash_UW[kept_m], words.count_UW[kept_m], words.length_U[kept_m])
+    result.words.load(words.word_UW[kept_m], words.count_UW[kept_m], words.length_U[kept_m])
     _move_links(state, result, new_slot_n)
     return result
 

@@ -54,7 +54,9 @@ class SparseNetwork:
         """See Network.update; blocks of 64 pairs are solved at once."""
         rows_NK, activations_NK = self._addresses.address(keys_ND)
         if not bool(torch.isfinite(activations_NK).all() and torch.isfinite(values_NV).all()):
-            raise LearningFailed("A key or value is not finite; nothing was learned.", hint="Report the text's encoder.")
+            raise LearningFailed(
+                "A key or value is not finite; nothing was learned.", hint="Report the text's encoder."
+            )
         losses, norms = [], []
         for start in range(0, keys_ND.shape[0], BLOCK):
             block = slice(start, start + BLOCK)

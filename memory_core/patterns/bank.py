@@ -18,6 +18,7 @@ COLUMNS = {
     "last_seq_U": np.int64,
     "uses_U": np.int32,
     "birth_surprise_U": np.float32,
+    "crowding_U": np.float32,
 }
 
 
@@ -57,12 +58,20 @@ class PatternBank:
             self.count += 1
             self.exemplars.append(())
         self.keys_UD[slot] = key_D
-        values = (self.next_pattern_id, exemplar.seq, exemplar.seq, 1, surprise)
+        values = (self.next_pattern_id, exemplar.seq, exemplar.seq, 1, surprise, 0.0)
         for name, value in zip(COLUMNS, values, strict=True):
             self.columns[name][slot] = value
         self.exemplars[slot] = (exemplar,)
         self.next_pattern_id += 1
         return slot
+
+    def crowd(self, slot: int, similarity_n: np.ndarray) -> None:
+        """A new pattern came near others: keep each one's cosine to its nearest neighbour."""
+        others_n = similarity_n.copy()
+        others_n[slot] = 0.0
+        crowding_n = self.column("crowding_U")
+        np.maximum(crowding_n, others_n, out=crowding_n)
+        crowding_n[slot] = others_n.max(initial=0.0)
 
     def strengthen(self, slot: int, exemplar: Exemplar) -> None:
         """Count one more use; keep the text when it is new and there is room."""

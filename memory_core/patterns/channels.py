@@ -15,8 +15,7 @@ from typing import Final
 import numpy as np
 import torch
 
-from memory_core.encoding.words import Word
-from memory_core.patterns.word_table import content_stems
+from memory_core.patterns.word_table import WordId
 from memory_core.state import MemoryState
 
 NEAR: Final = (0.25, 0.15)
@@ -33,16 +32,15 @@ class ChannelScores:
     cosine_n: np.ndarray
 
 
-def score_patterns(state: MemoryState, key_D: torch.Tensor, words: tuple[Word, ...]) -> ChannelScores:
+def score_patterns(state: MemoryState, key_D: torch.Tensor, words: list[WordId]) -> ChannelScores:
     """Scores of all n patterns for one query key and its words."""
-    n_patterns = state.pattern_count
     centred_D = state.precision.centre(key_D[None])[0]
     directions_D2 = torch.stack([key_D, state.precision.precision_DD @ centred_D], dim=1)
     dense_n2 = (state.bank.keys_nD @ directions_D2).cpu().double().numpy()
     answer_V = state.network.read(state.fast_weights, state.address_keys(key_D[None]))[0]
     parts = {
         "precision": standardise(dense_n2[:, 1]),
-        "words": standardise(state.words.scores(content_stems(words), n_patterns)),
+        "words": standardise(state.words.scores(words)),
         "weights": standardise((state.codes() @ answer_V).cpu().double().numpy()),
     }
     own_n = parts["precision"] + parts["words"]

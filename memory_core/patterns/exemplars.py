@@ -31,9 +31,13 @@ def unpack_exemplars(packed: torch.Tensor, count: int) -> list[tuple[Exemplar, .
         lines = packed.numpy().tobytes().decode().split("\n") if count else []
         slots = [tuple(_restore(raw) for raw in json.loads(line)) for line in lines]
     except (ValueError, TypeError) as error:
-        raise CorruptData("The exemplars of a checkpoint cannot be read.", hint="Restore another checkpoint.") from error
+        raise CorruptData(
+            "The exemplars of a checkpoint cannot be read.", hint="Restore another checkpoint."
+        ) from error
     if len(slots) != count:
-        raise CorruptData(f"A checkpoint has {len(slots)} exemplar lines for {count} patterns.", hint="Restore another.")
+        raise CorruptData(
+            f"A checkpoint has {len(slots)} exemplar lines for {count} patterns.", hint="Restore another."
+        )
     return slots
 
 

@@ -1,78 +1,113 @@
-"""How novel a text is: a calibrated number in [0, 1] with nothing fitted to a data set.
+"""How novel a text is: a calibrated number in [0, 1] with nothing fitted at run time.
 
-Two parts. The energy of a modern Hopfield network (Ramsauer et al., arXiv 2008.02217) over the stored keys,
-L = log sum_j exp(beta (sim_j - tau)), says how well the text as a whole is known. Embeddings cannot see one changed
-fact, so the word residual r, the rarity-weighted share of the input that the nearest pattern does not carry, is added:
+A text is compared with the patterns nearest to its key. Each has an affinity x: the cosine of the keys, plus the
+share of words in common (an embedding alone cannot see one changed word), minus how close that pattern's own nearest
+neighbour is (in a crowded region a high cosine means little: the local outlier factor, Breunig et al. 2000). The
+best pattern's affinity goes through the logistic energy of a Hopfield network (Ramsauer et al., arXiv 2008.02217);
+the content words that differ from that pattern, d, are then counted once more, so that a changed fact shows:
 
-    s = 1 - (1 - sigmoid(a r - L)) (1 - b r)
+    x = max_j  cos_j + 0.5 words_j - 0.3 crowding_j ;   s = 1 - (1 - sigmoid(12 (0.8 - x))) (1 - 0.35 sqrt(d))
 
-Shapes: N texts, n patterns in use, D key_dim.
+Shapes: n patterns in use.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-import torch
+import numpy as np
 
 from memory_core.encoding.words import Word
-from memory_core.patterns.word_table import WordTable, content_stems
+from memory_core.patterns.word_table import WordId, WordTable, is_content, word_id
 from memory_core.results import SurprisingWord
 
-BETA: Final = 20.0
-TAU: Final = 0.6
-RESIDUAL_IN_ENERGY: Final = 4.0
-RESIDUAL_ALONE: Final = 0.5
+CANDIDATES: Final = 8
+WORDS_WEIGHT: Final = 0.5
+CROWDING_WEIGHT: Final = 0.3
+CROWDING_FLOOR: Final = 0.3
+BETA: Final = 12.0
+TAU: Final = 0.8
+CHANGE_WEIGHT: Final = 0.35
 
 
 @dataclass(frozen=True, slots=True)
-class Familiarity:
-    """Log energy of a key, its nearest slot (-1: none) and their cosine."""
+class Novelty:
+    """The surprise score, and the slot (-1: none) that explains the text best with its cosine."""
 
-    log_energy: float
+    score: float
     nearest: int
     similarity: float
 
 
-def familiarity(similarity_Nn: torch.Tensor) -> list[Familiarity]:
-    """Energy and nearest pattern for each row of cosines."""
-    if similarity_Nn.shape[1] == 0:
-        return [Familiarity(-BETA * TAU, -1, 0.0)] * len(similarity_Nn)
-    energy_N = torch.logsumexp(BETA * (similarity_Nn - TAU), dim=1)
-    best = similarity_Nn.max(dim=1)
-    rows = zip(energy_N.tolist(), best.indices.tolist(), best.values.tolist(), strict=True)
-    return [Familiarity(energy, nearest, cosine) for energy, nearest, cosine in rows]
+NOTHING_KNOWN: Final = Novelty(1.0, -1, 0.0)
 
 
-def word_residual(table: WordTable, slot: int, words: tuple[Word, ...], n_patterns: int) -> float:
-    """Share of the input's rarity-weighted content words that ``slot`` does not carry, in [0, 1]."""
-    stems = set(content_stems(words))
-    if slot < 0 or not stems:
-        return 1.0 if stems else 0.0
-    rarity = {stem: table.rarity(stem, n_patterns) for stem in stems}
-    unexplained = sum(value for stem, value in rarity.items() if not table.has_word(slot, stem))
-    return unexplained / max(sum(rarity.values()), 1e-9)
+def measure_novelty(similarity_n: np.ndarray, crowding_n: np.ndarray, table: WordTable, words: list[WordId]) -> Novelty:
+    """Compare a text with all patterns; ``crowding_n``: cosine of each pattern to its nearest neighbour."""
+    if not len(similarity_n):
+        return NOTHING_KNOWN
+    rarity = {word: table.rarity(word) for word in words}
+    best, slot = max(
+        (_affinity(slot, similarity_n, crowding_n, table, rarity), slot) for slot in _nearest(similarity_n)
+    )
+    content = {word: value for word, value in rarity.items() if is_content(word)}
+    change = 1.0 - _shared(table, slot, content or rarity, only_content=bool(content))
+    known = 1.0 / (1.0 + math.exp(min(50.0, BETA * (TAU - best))))
+    score = 1.0 - known * (1.0 - CHANGE_WEIGHT * math.sqrt(max(0.0, change)))
+    return Novelty(min(1.0, max(0.0, score)), slot, float(similarity_n[slot]))
 
 
-def surprise_score(known: Familiarity, residual: float) -> float:
-    """The number the API returns: 0 for what is known, towards 1 for what is new."""
-    logit = RESIDUAL_IN_ENERGY * residual - known.log_energy
-    energy_surprise = float(torch.sigmoid(torch.tensor(logit, dtype=torch.float64)))
-    return min(1.0, max(0.0, 1.0 - (1.0 - energy_surprise) * (1.0 - RESIDUAL_ALONE * residual)))
+def explained_share(table: WordTable, slot: int, words: Iterable[WordId]) -> float:
+    """Share of the text's rarity-weighted content words that ``slot`` carries, in [0, 1]."""
+    rarity = {word: table.rarity(word) for word in words}
+    rarity = {word: value for word, value in rarity.items() if is_content(word)} or rarity
+    known = table.words_of(slot)
+    return sum(value for word, value in rarity.items() if word in known) / max(sum(rarity.values()), 1e-9)
 
 
 def surprising_words(
-    table: WordTable, slot: int, text: str, words: tuple[Word, ...], n_patterns: int
+    table: WordTable, slot: int, text: str, span: tuple[int, int], words: tuple[Word, ...]
 ) -> tuple[SurprisingWord, ...]:
-    """Content words that ``slot`` does not carry, most surprising first, with their share of the input's rarity."""
-    stems = set(content_stems(words))
-    total = max(sum(table.rarity(stem, n_patterns) for stem in stems), 1e-9)
-    found: dict[str, SurprisingWord] = {}
-    for word in words:
-        if word.stem in stems and word.stem not in found and (slot < 0 or not table.has_word(slot, word.stem)):
-            share = table.rarity(word.stem, n_patterns) / total
-            found[word.stem] = SurprisingWord(
-                word=text[word.start : word.end], start=word.start, end=word.end, share=share
-            )
+    """Content words of ``text[span]`` that ``slot`` (-1: none) does not carry, most surprising first.
+
+    Positions are character offsets in ``text``; ``share`` is the word's part of the segment's rarity.
+    """
+    ids = {word: word_id(word.stem, word.is_function_word) for word in words}
+    content = {number for number in ids.values() if is_content(number)}
+    total = max(sum(table.rarity(number) for number in content), 1e-9)
+    known = table.words_of(slot) if slot >= 0 else {}
+    found: dict[WordId, SurprisingWord] = {}
+    for word, number in ids.items():
+        if number in content and number not in known and number not in found:
+            share = table.rarity(number) / total
+            start, end = span[0] + word.start, span[0] + word.end
+            found[number] = SurprisingWord(word=text[start:end], start=start, end=end, share=share)
     return tuple(sorted(found.values(), key=lambda word: (-word.share, word.start)))
+
+
+def _nearest(similarity_n: np.ndarray) -> list[int]:
+    if len(similarity_n) <= CANDIDATES:
+        return list(range(len(similarity_n)))
+    return np.argpartition(similarity_n, -CANDIDATES)[-CANDIDATES:].tolist()
+
+
+def _affinity(
+    slot: int, similarity_n: np.ndarray, crowding_n: np.ndarray, table: WordTable, rarity: dict[WordId, float]
+) -> float:
+    crowding = max(CROWDING_FLOOR, float(crowding_n[slot]))
+    return (
+        float(similarity_n[slot])
+        + WORDS_WEIGHT * _shared(table, slot, rarity, only_content=False)
+        - CROWDING_WEIGHT * crowding
+    )
+
+
+def _shared(table: WordTable, slot: int, rarity: dict[WordId, float], *, only_content: bool) -> float:
+    """Dice overlap of a text's words with a slot's, weighted by rarity, in [0, 1]."""
+    known = [word for word in table.words_of(slot) if is_content(word) or not only_content]
+    common = sum(rarity.get(word, 0.0) for word in known)
+    total = sum(rarity.values()) + sum(rarity[word] if word in rarity else table.rarity(word) for word in known)
+    return 2.0 * common / total if total else 1.0

@@ -9,6 +9,7 @@ Shapes: N keys, D key_dim.
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 import torch
@@ -28,12 +29,15 @@ class Precision:
         self.precision_DD = torch.eye(key_dim, device=device)
 
     def learn(self, keys_ND: torch.Tensor) -> None:
-        """Add keys to the moments; refresh the inverse when enough came."""
-        self.count += len(keys_ND)
-        self.sum_D += keys_ND.sum(0)
-        self.second_DD.addmm_(keys_ND.T, keys_ND)
-        if self.count >= max(2, self.refreshed_at * REFRESH_GROWTH):
-            self._refresh()
+        """Add keys in order; the inverse is refreshed at the same counts however the keys are grouped."""
+        start = 0
+        while start < len(keys_ND):
+            due = max(2, math.ceil(self.refreshed_at * REFRESH_GROWTH), self.refreshed_at + 1)
+            end = min(len(keys_ND), start + max(1, due - self.count))
+            self._add(keys_ND[start:end])
+            if self.count >= due:
+                self._refresh()
+            start = end
 
     def centre(self, keys_ND: torch.Tensor) -> torch.Tensor:
         """Keys minus the mean of the last refresh, unit norm. Raw encoder keys are anisotropic; centred ones spread."""
@@ -46,6 +50,11 @@ class Precision:
         for name in ("sum_D", "second_DD", "mean_D", "precision_DD"):
             setattr(copy, name, getattr(self, name).clone())
         return copy
+
+    def _add(self, keys_ND: torch.Tensor) -> None:
+        self.count += len(keys_ND)
+        self.sum_D += keys_ND.sum(0)
+        self.second_DD.addmm_(keys_ND.T, keys_ND)
 
     def _refresh(self) -> None:
         mean_D = self.sum_D / self.count
