@@ -1,0 +1,88 @@
+"""Encoders by their id, and the pool that runs them in threads of this process. Models load on first use."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final, TypeVar
+
+from memory_core.encoding.encoder import Encoder, EncoderInfo
+from memory_core.errors import InvalidInput
+from memory_core.ids import EncoderId
+from memory_core.results import EncodedText
+
+Result = TypeVar("Result")
+
+
+def _open_minilm() -> Encoder:
+    from memory_core.encoding.minilm import MiniLmEncoder
+
+    return MiniLmEncoder()
+
+
+def _open_hash() -> Encoder:
+    from memory_core.encoding.hash_encoder import HashEncoder
+
+    return HashEncoder()
+
+
+_OPENERS: Final[dict[str, Callable[[], Encoder]]] = {"minilm": _open_minilm, "hash": _open_hash}
+
+
+def available_encoders() -> tuple[str, ...]:
+    """Ids ``open_encoder`` knows; an extra may still have to be installed for one."""
+    return tuple(_OPENERS)
+
+
+def open_encoder(encoder_id: str) -> Encoder:
+    """A new encoder that loads its model on first use.
+
+    Raises InvalidInput for an unknown id, and when the encoder's package is not installed.
+    """
+    if encoder_id not in _OPENERS:
+        raise InvalidInput(
+            f"Unknown encoder {ascii(encoder_id)[:64]}.", hint=f"Use one of {', '.join(available_encoders())}."
+        )
+    return _OPENERS[encoder_id]()
+
+
+class LocalEncoderPool:
+    """EncoderPool in this process: one worker thread per encoder, started on its first use."""
+
+    def __init__(self, opener: Callable[[str], Encoder] = open_encoder) -> None:
+        """``opener``: how an encoder is made from its id."""
+        self._opener = opener
+        self._encoders: dict[str, Encoder] = {}
+        self._workers: dict[str, ThreadPoolExecutor] = {}
+
+    async def describe(self, encoder: EncoderId) -> EncoderInfo:
+        """The encoder's identity; raises InvalidInput when it cannot be had here."""
+        return await self._run(encoder, _describe)
+
+    async def encode(self, encoder: EncoderId, texts: Sequence[str]) -> list[EncodedText]:
+        """Keys of each text, in order; requests to one encoder run one after another."""
+        return await self._run(encoder, lambda opened: opened.encode(texts))
+
+    def close(self) -> None:
+        """Stop the threads after the work they are doing; the pool starts new ones when used again."""
+        workers, self._workers = self._workers, {}
+        for worker in workers.values():
+            worker.shutdown(wait=True, cancel_futures=True)
+
+    async def _run(self, encoder_id: EncoderId, work: Callable[[Encoder], Result]) -> Result:
+        opened = self._open(encoder_id)
+        worker = self._workers.get(encoder_id)
+        if worker is None:
+            worker = self._workers[encoder_id] = ThreadPoolExecutor(1, thread_name_prefix=f"encoder-{encoder_id}")
+        return await asyncio.get_running_loop().run_in_executor(worker, work, opened)
+
+    def _open(self, encoder_id: EncoderId) -> Encoder:
+        # On the event loop's thread: opening is cheap, and needs no lock there.
+        if encoder_id not in self._encoders:
+            self._encoders[encoder_id] = self._opener(encoder_id)
+        return self._encoders[encoder_id]
+
+
+def _describe(encoder: Encoder) -> EncoderInfo:
+    return EncoderInfo(encoder_id=encoder.encoder_id, fingerprint=encoder.fingerprint, key_dim=encoder.key_dim)
