@@ -1,0 +1,160 @@
+"""What happened to a memory: requests that came in, and effects that completed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from memory_core.ids import Epoch, Seq, Tag
+
+
+@dataclass(frozen=True, slots=True)
+class OpenRequested:
+    """A process wants to own the memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class ObserveAccepted:
+    """A group of observe requests was given the positions first_seq..last_seq."""
+
+    first_seq: Seq
+    last_seq: Seq
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointRequested:
+    """The current state shall be published under a tag."""
+
+    tag: Tag
+
+
+@dataclass(frozen=True, slots=True)
+class RestoreRequested:
+    """The state of a checkpoint shall become the current one."""
+
+    tag: Tag
+
+
+@dataclass(frozen=True, slots=True)
+class ConsolidateRequested:
+    """The state shall be consolidated."""
+
+    steps: int
+
+
+@dataclass(frozen=True, slots=True)
+class CloseRequested:
+    """The owner gives the memory up: drained, passivated, shut down, or (without a fold) about to be deleted."""
+
+    must_fold: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class EpochClaimed:
+    """The claim of this epoch is in storage."""
+
+    epoch: Epoch
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryRecovered:
+    """Snapshot loaded and journal replayed up to ``seq``."""
+
+    snapshot_seq: Seq
+    seq: Seq
+    journal_records: int
+
+
+@dataclass(frozen=True, slots=True)
+class FrameAppended:
+    """The group is durable."""
+
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class EpochVerified:
+    """No newer claim exists."""
+
+
+@dataclass(frozen=True, slots=True)
+class GroupApplied:
+    """The state reflects the group."""
+
+
+@dataclass(frozen=True, slots=True)
+class GroupAnswered:
+    """The group's callers have their answers."""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointWritten:
+    """The tensors of the checkpoint are stored."""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointPublished:
+    """The checkpoint exists under its tag."""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointLoaded:
+    """A checkpoint was read and checked; the current state is as it was."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConsolidationComputed:
+    """A consolidated state exists in RAM beside the current one."""
+
+
+@dataclass(frozen=True, slots=True)
+class HeadPublished:
+    """A recovery would start from this head; its snapshot reflects ``snapshot_seq``."""
+
+    snapshot_seq: Seq
+
+
+@dataclass(frozen=True, slots=True)
+class StateAdopted:
+    """The loaded or computed state is the current one."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoragePruned:
+    """What the two newest heads do not need is gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class JournalReleased:
+    """No handle is open any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewerEpochSeen:
+    """Another writer owns the memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class EffectFailed:
+    """The effect that was to be performed raised; what it changed is unknown."""
+
+
+Request = (
+    OpenRequested | ObserveAccepted | CheckpointRequested | RestoreRequested | ConsolidateRequested | CloseRequested
+)
+Completion = (
+    EpochClaimed
+    | MemoryRecovered
+    | FrameAppended
+    | EpochVerified
+    | GroupApplied
+    | GroupAnswered
+    | CheckpointWritten
+    | CheckpointPublished
+    | CheckpointLoaded
+    | ConsolidationComputed
+    | HeadPublished
+    | StateAdopted
+    | StoragePruned
+    | JournalReleased
+)
+Event = Request | Completion | NewerEpochSeen | EffectFailed

@@ -1,0 +1,187 @@
+"""MemoryBackend in this process: each memory is opened on first use and owned until ``close``.
+
+Blocking work runs in threads of its own, never on the event loop. A writer that was fenced or failed is dropped; the
+next call opens the memory again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final, TypeVar
+
+from memory_core.config import MemoryConfig
+from memory_core.encoding.encoder import EncoderInfo, EncoderPool
+from memory_core.errors import Conflict, InvalidInput, NeuralMemoryError, Unavailable
+from memory_core.ids import EncoderId, MemoryName, Tag
+from memory_core.results import (
+    CheckpointInfo,
+    CheckpointPage,
+    ConsolidateResult,
+    EncodedObservation,
+    ForkResult,
+    InferOptions,
+    InferResult,
+    MemoryInfo,
+    MemoryPage,
+    MemoryStats,
+    Observation,
+    ObserveOptions,
+    ObserveResult,
+    RestoreResult,
+    SurpriseResult,
+)
+from memory_core.storage.object_store import ObjectStore
+from memory_core.storage.open_store import open_store
+from memory_core.volume import Volume
+from memory_core.writer import MemoryWriter, WriterSettings
+
+T = TypeVar("T")
+THREADS: Final = 64
+
+
+class LocalBackend:
+    """MemoryBackend over one volume. Use from one event loop."""
+
+    def __init__(self, store: ObjectStore | str, encoders: EncoderPool, settings: WriterSettings | None = None) -> None:
+        """``store``: a volume's URL, opened and probed here (this blocks shortly), or an open store."""
+        opened = open_store(store) if isinstance(store, str) else store
+        self._volume = Volume(opened, settings)
+        self._encoders = encoders
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="memory")
+        self._writers: dict[MemoryName, asyncio.Task[MemoryWriter]] = {}
+        self._is_closed = False
+
+    async def create(self, name: MemoryName, config: MemoryConfig) -> MemoryInfo:
+        """See MemoryBackend."""
+        served = await self._encoders.describe(config.encoder)
+        if not _fits(served, config):
+            raise InvalidInput(
+                f"The encoder {config.encoder} served here does not fit the settings of memory {name}.",
+                hint=f"Use key_dim={served.key_dim} and the fingerprint of the encoder as it is served.",
+                key_dim=served.key_dim,
+            )
+        return await self._in_thread(lambda: self._volume.create(name, config))
+
+    async def list_memories(self, *, limit: int = 100, cursor: str | None = None) -> MemoryPage:
+        """See MemoryBackend."""
+        return await self._in_thread(lambda: self._volume.list_memories(limit, cursor))
+
+    async def stats(self, name: MemoryName) -> MemoryStats:
+        """See MemoryBackend."""
+        return await self._with_writer(name, lambda writer: writer.stats())
+
+    async def delete(self, name: MemoryName) -> None:
+        """See MemoryBackend."""
+        await self._in_thread(lambda: self._volume.delete(name))
+        await self._drop(name)
+
+    async def observe(
+        self, name: MemoryName, observations: Sequence[Observation], options: ObserveOptions
+    ) -> ObserveResult:
+        """See MemoryBackend."""
+        writer = await self._writer(name)
+        encoded = await self._encoders.encode(writer.config.encoder, [item.text for item in observations])
+        batch = [
+            EncodedObservation(observation=item, encoded=keys) for item, keys in zip(observations, encoded, strict=True)
+        ]
+        return await self._with_writer(name, lambda writer: writer.observe(batch, options))
+
+    async def infer(self, name: MemoryName, prompt: str, options: InferOptions) -> InferResult:
+        """See MemoryBackend."""
+        writer = await self._writer(name)
+        (query,) = await self._encoders.encode(writer.config.encoder, [prompt])
+        return await self._with_writer(name, lambda writer: writer.infer(query, options))
+
+    async def surprise(self, name: MemoryName, texts: Sequence[str]) -> tuple[SurpriseResult, ...]:
+        """See MemoryBackend."""
+        writer = await self._writer(name)
+        encoded = await self._encoders.encode(writer.config.encoder, texts)
+        return await self._with_writer(name, lambda writer: writer.surprise(encoded))
+
+    async def consolidate(self, name: MemoryName, *, steps: int = 1) -> ConsolidateResult:
+        """See MemoryBackend."""
+        return await self._with_writer(name, lambda writer: writer.consolidate(steps))
+
+    async def checkpoint(self, name: MemoryName, tag: Tag, description: str = "") -> CheckpointInfo:
+        """See MemoryBackend."""
+        return await self._with_writer(name, lambda writer: writer.checkpoint(tag, description))
+
+    async def list_checkpoints(
+        self, name: MemoryName, *, prefix: str = "", limit: int = 100, cursor: str | None = None
+    ) -> CheckpointPage:
+        """See MemoryBackend."""
+        return await self._in_thread(lambda: self._volume.list_checkpoints(name, prefix, limit, cursor))
+
+    async def restore(self, name: MemoryName, tag: Tag) -> RestoreResult:
+        """See MemoryBackend."""
+        return await self._with_writer(name, lambda writer: writer.restore(tag))
+
+    async def fork(self, name: MemoryName, tag: Tag, new_name: MemoryName) -> ForkResult:
+        """See MemoryBackend."""
+        return await self._in_thread(lambda: self._volume.fork(name, tag, new_name))
+
+    async def close(self) -> None:
+        """See MemoryBackend. Folds each open memory's journal, so that the next start is fast."""
+        self._is_closed = True
+        opening, self._writers = list(self._writers.values()), {}
+        for opened in await asyncio.gather(*opening, return_exceptions=True):
+            if isinstance(opened, MemoryWriter):
+                await self._in_thread(opened.close)
+        self._threads.shutdown(wait=False)
+
+    async def _with_writer(self, name: MemoryName, call: Callable[[MemoryWriter], T]) -> T:
+        writer = await self._writer(name)
+        try:
+            return await self._in_thread(lambda: call(writer))
+        finally:
+            if not writer.is_usable:
+                await self._drop(name, writer)
+
+    async def _writer(self, name: MemoryName) -> MemoryWriter:
+        """The open writer of a memory; whoever asks first opens it, the others wait for that."""
+        if self._is_closed:
+            raise Unavailable("The backend is closed.", code="BACKEND_CLOSED", hint="Open another one.")
+        opening = self._writers.get(name)
+        if opening is None:
+            opening = asyncio.create_task(self._open(name))
+            self._writers[name] = opening
+        try:
+            return await asyncio.shield(opening)
+        except (NeuralMemoryError, asyncio.CancelledError):
+            if opening.done() and self._writers.get(name) is opening:
+                del self._writers[name]
+            raise
+
+    async def _open(self, name: MemoryName) -> MemoryWriter:
+        entry = await self._in_thread(lambda: self._volume.find(name))
+        served = await self._encoders.describe(EncoderId(entry.info.encoder))
+        writer = await self._in_thread(lambda: self._volume.open_writer(name))
+        if not _fits(served, writer.config):
+            await self._in_thread(lambda: writer.close(must_fold=False))
+            raise Conflict(
+                f"Memory {name} was made with another version of encoder {writer.config.encoder}.",
+                code="ENCODER_MISMATCH",
+                hint="Serve the encoder it was made with: keys of another one mean nothing to it.",
+                memory=name,
+                fingerprint=writer.config.encoder_fingerprint,
+            )
+        return writer
+
+    async def _drop(self, name: MemoryName, writer: MemoryWriter | None = None) -> None:
+        """Forget the open writer of a memory (only if it is that one) and release its handles."""
+        opening = self._writers.get(name)
+        if opening is None or not opening.done() or opening.exception() is not None:
+            return
+        if writer is None or opening.result() is writer:
+            del self._writers[name]
+            opened = opening.result()
+            await self._in_thread(lambda: opened.close(must_fold=False))
+
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+
+
+def _fits(served: EncoderInfo, config: MemoryConfig) -> bool:
+    return served.key_dim == config.key_dim and served.fingerprint == config.encoder_fingerprint

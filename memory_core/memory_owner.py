@@ -1,0 +1,146 @@
+"""Runs the lifecycle machine against storage and state: ask for the next effect, perform it, report, repeat.
+
+One thread at a time (the writer's lane). What an effect does is in ``owned_memory``, which effect comes next and what
+a failure means is in ``lifecycle.machine``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from memory_core.errors import Fenced, Internal, NeuralMemoryError, Unavailable
+from memory_core.ids import Seq
+from memory_core.lifecycle import effects as do
+from memory_core.lifecycle import events as on
+from memory_core.lifecycle.answers import Answer
+from memory_core.lifecycle.effects import Effect
+from memory_core.lifecycle.machine import JournalLimits, Life, Phase, step
+from memory_core.owned_memory import OwnedMemory, learning_broke
+from memory_core.storage.records import JournalRecord
+
+OnEffect = Callable[[Effect], None]
+OnAnswers = Callable[[Sequence[Answer]], None]
+
+# What a caller is owed does not depend on these, so their failure is not the caller's.
+_SILENT: Final = (do.PruneStorage, do.ReleaseJournal)
+
+
+@dataclass(slots=True)
+class Group:
+    """Records that share a frame, and where their answers go. ``broken``: the one that learning broke on."""
+
+    records: Sequence[JournalRecord]
+    on_answers: OnAnswers
+    answers: list[Answer] = field(default_factory=list)
+    broken: JournalRecord | None = None
+
+
+class MemoryOwner:
+    """The machine, the memory it moves, and the loop between them."""
+
+    def __init__(self, memory: OwnedMemory, limits: JournalLimits, on_effect: OnEffect | None = None) -> None:
+        self.memory = memory
+        self.life = Life(limits=limits)
+        self._on_effect = on_effect
+        self._group = Group((), lambda _: None)
+        self._description = ""
+
+    def require_serving(self) -> None:
+        """Raise what a caller of an ended writer needs to know."""
+        if self.life.phase is Phase.SERVING:
+            return
+        if self.life.phase is Phase.FENCED:
+            raise Fenced("Another process took over this memory.", hint="Repeat the request; it reaches the new owner.")
+        raise Unavailable(
+            f"This writer has {self.life.phase}.",
+            code="WRITER_ENDED",
+            hint="Repeat the request; the memory is recovered by the next writer.",
+            phase=self.life.phase.value,
+            story=" ".join(self.life.story),
+        )
+
+    def observe(self, group: Group) -> None:
+        """Append, verify, apply and answer a group."""
+        self._group = group
+        self.drive(on.ObserveAccepted(group.records[0].first_seq, group.records[-1].last_seq))
+
+    def checkpoint(self, request: on.CheckpointRequested, description: str) -> None:
+        """Publish the state under a tag."""
+        self._description = description
+        self.drive(request)
+
+    def drive(self, request: on.Request) -> None:
+        """Run a request's plan to its end, or raise what ended it."""
+        effect = self._report(request)
+        while effect is not None:
+            try:
+                if self._on_effect is not None:
+                    self._on_effect(effect)
+                completion = self._perform(effect)
+            except Fenced as error:
+                self._report(on.NewerEpochSeen())
+                error.context.setdefault("story", " ".join(self.life.story))
+                raise
+            except BaseException as error:
+                next_effect = self._report(on.EffectFailed())
+                if not isinstance(effect, _SILENT) or not isinstance(error, Exception):
+                    raise _as_known_error(error, effect) from error
+                effect = next_effect
+            else:
+                effect = self._report(completion)
+
+    def _report(self, event: on.Event) -> Effect | None:
+        self.life, effect = step(self.life, event)
+        return effect
+
+    def _perform(self, effect: Effect) -> on.Completion:
+        memory = self.memory
+        match effect:
+            case do.WriteCheckpoint(tag):
+                return memory.write_checkpoint(tag, self._description)
+            case do.LoadCheckpoint(tag):
+                return memory.load_checkpoint(tag)
+            case do.ComputeConsolidation(steps):
+                return memory.compute_consolidation(steps)
+            case do.PublishHead(kind):
+                return memory.publish_head(kind)
+            case do.AppendFrame():
+                return memory.append(self._group.records)
+            case do.ApplyGroup():
+                return self._apply_group()
+            case do.AnswerGroup():
+                self._group.on_answers(self._group.answers)
+                return on.GroupAnswered()
+        return self._perform_plain(effect)
+
+    def _perform_plain(self, effect: Effect) -> on.Completion:
+        memory = self.memory
+        plain: dict[type[Effect], Callable[[], on.Completion]] = {
+            do.ClaimEpoch: memory.claim,
+            do.RecoverMemory: memory.recover,
+            do.VerifyEpoch: memory.verify_epoch,
+            do.PublishCheckpoint: memory.publish_checkpoint,
+            do.AdoptState: memory.adopt,
+            do.PruneStorage: memory.prune,
+            do.ReleaseJournal: memory.release,
+        }
+        return plain[type(effect)]()
+
+    def _apply_group(self) -> on.GroupApplied:
+        """Learn record after record. When learning itself breaks, the record is marked and this writer ends."""
+        for record in self._group.records:
+            try:
+                self._group.answers.append(self.memory.apply(record))
+            except Exception as error:
+                self._group.broken = record
+                self.memory.mark_broken(record, Seq(self._group.records[-1].last_seq + 1))
+                raise learning_broke() from error
+        return on.GroupApplied()
+
+
+def _as_known_error(error: BaseException, effect: Effect) -> BaseException:
+    if isinstance(error, NeuralMemoryError) or not isinstance(error, Exception):
+        return error
+    return Internal(f"{type(effect).__name__} failed ({type(error).__name__}).", hint="Report this with the log.")

@@ -1,0 +1,279 @@
+"""The effects of one memory's life: each method performs one effect and returns the event that completes it.
+
+Order and failure are decided by ``memory_core.lifecycle``; this module only does. One thread at a time calls the
+methods; ``state_lock`` is held while the state that readers use changes.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import TypeVar
+
+from memory_core import engine
+from memory_core.config import MemoryConfig
+from memory_core.errors import CorruptData, Internal, LearningFailed, NeuralMemoryError
+from memory_core.ids import MemoryName, Seq, Tag
+from memory_core.lifecycle import events as on
+from memory_core.lifecycle.answers import Answer, AnswerTable, Refusal
+from memory_core.lifecycle.effects import HeadKind
+from memory_core.observe_request import content_digest
+from memory_core.results import ConsolidateResult, ObserveOutcome
+from memory_core.state import MemoryState, StateParts
+from memory_core.storage.blobs import BlobRef
+from memory_core.storage.catalog import Catalog
+from memory_core.storage.checkpoints import CheckpointShelf
+from memory_core.storage.journal import Run
+from memory_core.storage.lineage import Lineage, extended
+from memory_core.storage.manifest import Checkpoint, Head, Snapshot
+from memory_core.storage.memory_files import MemoryFiles, StateFacts, checkpoint_exists
+from memory_core.storage.object_store import ObjectStore
+from memory_core.storage.records import JournalRecord
+
+Clock = Callable[[], datetime]
+T = TypeVar("T")
+
+
+def utc_now() -> datetime:
+    """The wall clock, used for what people read only."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A state beside the current one, until a head that names it exists. ``snapshot`` when it is stored already."""
+
+    state: MemoryState
+    lineage: Lineage
+    snapshot: Snapshot | None = None
+
+
+class OwnedMemory:
+    """State, position and files of a memory that this process claimed."""
+
+    files: MemoryFiles
+    state: MemoryState
+    head: Head
+
+    def __init__(self, store: ObjectStore, name: MemoryName, *, clock: Clock = utc_now, device: str = "cpu") -> None:
+        self.name = name
+        self.state_lock = threading.Lock()
+        self.shelf = CheckpointShelf(store, Catalog(store))
+        self.answers = AnswerTable()
+        self.seq = Seq(0)
+        self.lineage: Lineage = ()
+        self.candidate: Candidate | None = None
+        self.consolidated: ConsolidateResult | None = None
+        self.checkpoint: Checkpoint | None = None
+        self._store = store
+        self._clock = clock
+        self._device = device
+        self._closed_runs: tuple[Run, ...] = ()
+
+    @property
+    def config(self) -> MemoryConfig:
+        """The memory's settings."""
+        return self.head.config
+
+    def claim(self) -> on.EpochClaimed:
+        """Fence every older writer."""
+        self.files = MemoryFiles.claim(self._store, self.name)
+        return on.EpochClaimed(self.files.epoch)
+
+    def recover(self) -> on.MemoryRecovered:
+        """Snapshot plus journal, each record exactly once."""
+        self.head = self.files.newest_head()
+        snapshot = self.head.snapshot
+        self.state, self.seq, self.lineage = self._load(snapshot), snapshot.seq, snapshot.lineage
+        if self.head.answers is not None:
+            self.answers = AnswerTable.from_json(self.files.read_bytes(self.head.answers))
+        records = list(self.files.journal_after(self.head))
+        skipped = {record.skipped_seq for record in records}
+        for record in records:
+            if record.observations and record.first_seq not in skipped:
+                self.apply(record)
+            elif record.observations:
+                self._pass_over(record)
+        closed = [run if run.last_seq is not None else replace(run, last_seq=self.seq) for run in self.head.runs]
+        self._closed_runs = tuple(run for run in closed if run.last_seq is not None and run.last_seq >= run.first_seq)
+        return on.MemoryRecovered(snapshot.seq, self.seq, self.seq - snapshot.seq)
+
+    def append(self, records: Sequence[JournalRecord]) -> on.FrameAppended:
+        """Make a group durable."""
+        return on.FrameAppended(self.files.append(records))
+
+    def verify_epoch(self) -> on.EpochVerified:
+        """Raises Fenced when a newer writer claimed."""
+        self.files.require_newest()
+        return on.EpochVerified()
+
+    def apply(self, record: JournalRecord) -> Answer:
+        """Learn one record, live or in a replay; a refusal by the learning step is its answer and changes nothing."""
+        refusal: Refusal | None = None
+        outcomes: tuple[ObserveOutcome, ...] = ()
+        with self.state_lock:
+            try:
+                self.state, outcomes = engine.observe(
+                    self.state, record.observations, first_seq=record.first_seq, learning_rate=record.learning_rate
+                )
+            except NeuralMemoryError as error:
+                refusal = Refusal.of(error)
+            self._advance(record)
+            return self._answer(record, outcomes, refusal)
+
+    def mark_broken(self, record: JournalRecord, next_seq: Seq) -> None:
+        """Journal that the learning step itself broke on a record, so that no recovery tries it again."""
+        self.files.append([JournalRecord(first_seq=next_seq, skipped_seq=record.first_seq)])
+
+    def write_checkpoint(self, tag: Tag, description: str) -> on.CheckpointWritten:
+        """Store the current state by content, unless the newest head names just that."""
+        if self.files.has_checkpoint(tag):
+            raise checkpoint_exists(self.name, tag)
+        snapshot = self.head.snapshot
+        if not self._is_head_current or not snapshot.is_shared or snapshot.blobs is None:
+            parts = self.state.to_parts()
+            snapshot = self.files.write_shared(parts.blobs, self._facts(self.state, self.lineage, parts))
+        self.checkpoint = Checkpoint(
+            memory=self.name,
+            tag=tag,
+            description=description,
+            created_at=self._clock().isoformat(),
+            epoch=self.files.epoch,
+            parent=self.head.parent,
+            config=self.config,
+            snapshot=snapshot,
+        )
+        return on.CheckpointWritten()
+
+    def publish_checkpoint(self) -> on.CheckpointPublished:
+        """Make the written checkpoint exist under its tag."""
+        self.files.publish_checkpoint(_required(self.checkpoint))
+        return on.CheckpointPublished()
+
+    def load_checkpoint(self, tag: Tag) -> on.CheckpointLoaded:
+        """Read a checkpoint as the candidate."""
+        found = self.shelf.find(self.name, tag)
+        snapshot = replace(found.snapshot, seq=self.seq)
+        self.candidate = Candidate(self._load(snapshot), snapshot.lineage, snapshot)
+        return on.CheckpointLoaded()
+
+    def compute_consolidation(self, steps: int) -> on.ConsolidationComputed:
+        """Consolidate into the candidate."""
+        state, self.consolidated = engine.consolidate(self.state, self.name, steps)
+        self.candidate = Candidate(state, self.lineage)
+        return on.ConsolidationComputed()
+
+    def publish_head(self, kind: HeadKind) -> on.HeadPublished:
+        """Make the next recovery start from the recovered, current, checkpointed or candidate state."""
+        number = self.files.next_head_number()
+        open_run = self.files.open_run(self.seq)
+        is_seal = kind is HeadKind.SEAL
+        head = replace(
+            self.head,
+            epoch=self.files.epoch,
+            number=number,
+            snapshot=self._snapshot_for(kind, number),
+            runs=(*self._closed_runs, open_run) if is_seal else (open_run,),
+            answers=self.head.answers if is_seal else self._write_answers(number),
+        )
+        self.files.publish_head(head)
+        self.head = head
+        return on.HeadPublished(head.snapshot.seq)
+
+    def adopt(self) -> on.StateAdopted:
+        """Make the candidate the current state."""
+        candidate, self.candidate = _required(self.candidate), None
+        with self.state_lock:
+            self.state, self.lineage = candidate.state, candidate.lineage
+        return on.StateAdopted()
+
+    def prune(self) -> on.StoragePruned:
+        """Delete what the two newest heads do not need."""
+        self.files.prune()
+        return on.StoragePruned()
+
+    def release(self) -> on.JournalReleased:
+        """Close the journal."""
+        self.files.close()
+        return on.JournalReleased()
+
+    @property
+    def _is_head_current(self) -> bool:
+        return self.head.snapshot.seq == self.seq
+
+    def _snapshot_for(self, kind: HeadKind, number: int) -> Snapshot:
+        if kind is HeadKind.SEAL:
+            return self.head.snapshot
+        if kind is HeadKind.CHECKPOINT:
+            return _required(self.checkpoint).snapshot
+        if kind is HeadKind.SNAPSHOT:
+            return self._write_private(number, self.state, self.lineage)
+        candidate = _required(self.candidate)
+        return candidate.snapshot or self._write_private(number, candidate.state, candidate.lineage)
+
+    def _write_private(self, number: int, state: MemoryState, lineage: Lineage) -> Snapshot:
+        parts = state.to_parts()
+        return self.files.write_private(number, parts.blobs, self._facts(state, lineage, parts))
+
+    def _write_answers(self, number: int) -> BlobRef | None:
+        return self.files.write_answers(number, self.answers.to_json()) if len(self.answers) else None
+
+    def _facts(self, state: MemoryState, lineage: Lineage, parts: StateParts) -> StateFacts:
+        return StateFacts(
+            seq=self.seq,
+            weight_hash=state.weight_hash(),
+            observation_count=state.observation_count,
+            pattern_count=state.pattern_count,
+            lineage=lineage,
+            header=parts.header,
+        )
+
+    def _load(self, snapshot: Snapshot) -> MemoryState:
+        groups = self.files.read_groups(snapshot)
+        if groups is None:
+            state = MemoryState.create(self.config, self._device)
+        else:
+            state = MemoryState.from_parts(self.config, StateParts(groups, snapshot.header), self._device)
+        if state.weight_hash() != snapshot.weight_hash:
+            raise CorruptData(
+                f"The loaded state of {self.name} does not match its manifest's weight hash.",
+                hint="Open it with the version that wrote it, or restore another checkpoint.",
+                memory=self.name,
+            )
+        return state
+
+    def _pass_over(self, record: JournalRecord) -> None:
+        self._advance(record)
+        self._answer(record, (), Refusal.of(learning_broke()))
+
+    def _advance(self, record: JournalRecord) -> None:
+        self.seq = record.last_seq
+        self.lineage = extended(self.lineage, record.first_seq, record.last_seq, self.state.observation_count)
+
+    def _answer(self, record: JournalRecord, outcomes: tuple[ObserveOutcome, ...], refusal: Refusal | None) -> Answer:
+        answer = Answer(
+            digest=content_digest(record.observations, record.learning_rate) if record.request_id else "",
+            outcomes=outcomes,
+            capacity_used=engine.capacity_used(self.state),
+            observation_count=self.state.observation_count,
+            refusal=refusal,
+        )
+        if record.request_id:
+            self.answers.remember(record.request_id, answer)
+        return answer
+
+
+def learning_broke() -> LearningFailed:
+    """The answer to a request on which the learning step itself broke."""
+    return LearningFailed(
+        "Learning failed on this request, and it was left out.",
+        hint="Report this; the memory is as if the request had never been sent.",
+    )
+
+
+def _required(value: T | None) -> T:
+    if value is None:
+        raise Internal("An effect was performed without the one that prepares it.")
+    return value

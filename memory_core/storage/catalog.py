@@ -1,0 +1,153 @@
+"""The memories of a volume: which names exist, what they mean, how they come and go.
+
+``names/<name>`` is the one authority. Creation makes everything under a fresh uid first and publishes the name last;
+deletion removes the name first. A crash between leaves objects that no name reaches.
+"""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+from memory_core.config import MemoryConfig
+from memory_core.errors import Conflict, NeuralMemoryError, NotFound
+from memory_core.ids import Epoch, MemoryName
+from memory_core.results import MemoryInfo, MemoryPage
+from memory_core.storage import epochs, keys
+from memory_core.storage.documents import create_document, read_document
+from memory_core.storage.manifest import Head, Snapshot
+from memory_core.storage.object_store import ListedObject, ObjectStore
+
+PAGE_LIMIT_MAX: Final = 1000
+_CACHE_SIZE: Final = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryEntry:
+    """What a name means now."""
+
+    uid: str
+    info: MemoryInfo
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {"uid": self.uid, "info": asdict(self.info)}
+
+    @classmethod
+    def from_dict(cls, raw: dict[str, Any]) -> MemoryEntry:
+        """Rebuild from ``to_dict``."""
+        return cls(uid=raw["uid"], info=MemoryInfo(**raw["info"]))
+
+
+class Catalog:
+    """Names of one volume. Thread-safe. Entries read once are kept while their listing stamp stays the same."""
+
+    def __init__(self, store: ObjectStore) -> None:
+        self._store = store
+        self._lock = threading.Lock()
+        self._entries: dict[ListedObject, MemoryEntry] = {}
+
+    def find(self, name: MemoryName) -> MemoryEntry:
+        """What the name means; NotFound (MEMORY_NOT_FOUND) when nothing."""
+        try:
+            return read_document(self._store, keys.name(name), "memory", MemoryEntry.from_dict)
+        except NotFound as error:
+            raise memory_not_found(name) from error
+
+    def create(
+        self, name: MemoryName, config: MemoryConfig, snapshot: Snapshot, created_at: str, parent: str | None = None
+    ) -> MemoryInfo:
+        """Publish a memory that starts from a snapshot of shared blobs; Conflict (MEMORY_EXISTS) when taken."""
+        if self._store.exists(keys.name(name)):
+            raise _memory_exists(name)
+        uid = uuid.uuid4().hex
+        info = MemoryInfo(
+            name=name,
+            encoder=config.encoder,
+            variant=config.variant,
+            units=config.units,
+            key_dim=config.key_dim,
+            created_at=created_at,
+            parent=parent,
+        )
+        self._write_first_head(uid, config, snapshot, created_at, parent)
+        if not create_document(self._store, keys.name(name), "memory", MemoryEntry(uid, info).to_dict()):
+            self._delete_all(uid)
+            raise _memory_exists(name)
+        return info
+
+    def list_memories(self, limit: int = 100, cursor: str | None = None) -> MemoryPage:
+        """A page in name order; ``cursor`` is the last name of the page before."""
+        wanted = max(1, min(limit, PAGE_LIMIT_MAX))
+        listed = self._store.list_objects(keys.NAMES, start_after=keys.NAMES + (cursor or ""), limit=wanted + 1)
+        memories = [entry.info for item in listed[:wanted] if (entry := self._read_listed(item)) is not None]
+        is_last = len(listed) <= wanted
+        return MemoryPage(
+            memories=tuple(memories), next_cursor=None if is_last else keys.last_part(listed[wanted - 1].key)
+        )
+
+    def delete(self, name: MemoryName) -> None:
+        """Fence the writer, unpublish the name, remove all that is the memory's own. Shared blobs stay."""
+        entry = self.find(name)
+        epochs.claim(self._store, entry.uid)
+        self._store.delete(keys.name(name))
+        self._delete_all(entry.uid)
+
+    def _write_first_head(
+        self, uid: str, config: MemoryConfig, snapshot: Snapshot, created_at: str, parent: str | None
+    ) -> None:
+        epoch = epochs.first_claim(self._store, uid)
+        head = Head(
+            epoch=epoch,
+            number=1,
+            config=config,
+            created_at=created_at,
+            parent=parent,
+            snapshot=snapshot,
+            runs=(),
+            answers=None,
+        )
+        create_document(self._store, keys.head(uid, Epoch(0), 1), "head", head.to_dict())
+
+    def _read_listed(self, item: ListedObject) -> MemoryEntry | None:
+        with self._lock:
+            known = self._entries.get(item)
+        if known is not None:
+            return known
+        try:
+            entry = read_document(self._store, item.key, "memory", MemoryEntry.from_dict)
+        except NotFound:
+            return None
+        with self._lock:
+            if len(self._entries) >= _CACHE_SIZE:
+                self._entries.clear()
+            self._entries[item] = entry
+        return entry
+
+    def _delete_all(self, uid: str) -> None:
+        """Claims go last: until then they fence."""
+        listed = [item.key for item in self._store.list_objects(keys.memory(uid))]
+        claims = keys.epochs(uid)
+        for key in sorted(listed, key=lambda key: key.startswith(claims)):
+            self._store.delete(key)
+
+
+def memory_not_found(name: MemoryName) -> NeuralMemoryError:
+    """The error of every use of a name that means nothing."""
+    return NotFound(
+        f"There is no memory named {name}.",
+        code="MEMORY_NOT_FOUND",
+        hint="List the memories, or create this one.",
+        memory=name,
+    )
+
+
+def _memory_exists(name: MemoryName) -> Conflict:
+    return Conflict(
+        f"A memory named {name} exists already.",
+        code="MEMORY_EXISTS",
+        hint="Choose another name, or delete that memory first.",
+        memory=name,
+    )

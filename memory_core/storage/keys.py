@@ -1,0 +1,102 @@
+"""Where things lie in a volume. Every key is made here.
+
+::
+
+    volume.json                                      format of the volume
+    names/<name>                                     which uid a name means, and its line of the listing
+    blobs/<hh>/<sha256>                              tensors by content, shared by all memories
+    memories/<uid>/epochs/<epoch>.json               one claim per writer
+    memories/<uid>/heads/<epoch>-<number>.json       where recovery starts; the greatest key counts
+    memories/<uid>/state/<epoch>-<number>/<part>     tensors that one head alone reaches
+    memories/<uid>/journal/<epoch>/<segment>.log     records since a head
+    memories/<uid>/checkpoints/<tag>.json            published versions
+
+Numbers have ten digits, so byte order is number order. A memory lives under a uid that is never used again: a name
+that was deleted and taken anew cannot meet old records.
+"""
+
+from __future__ import annotations
+
+from memory_core.ids import BlobId, Epoch, MemoryName, Tag
+
+NAMES = "names/"
+
+
+def volume() -> str:
+    """The volume's own document."""
+    return "volume.json"
+
+
+def probe(nonce: str) -> str:
+    """A key for trying the volume at start."""
+    return f"probes/{nonce}"
+
+
+def name(memory: MemoryName) -> str:
+    """The pointer from a name to a uid. No suffix: listing order must be name order."""
+    return NAMES + memory
+
+
+def blob(blob_id: BlobId) -> str:
+    """A blob shared by the volume."""
+    return f"blobs/{blob_id[:2]}/{blob_id}"
+
+
+def memory(uid: str) -> str:
+    """Everything that one memory owns."""
+    return f"memories/{uid}/"
+
+
+def epochs(uid: str) -> str:
+    """All claims of a memory."""
+    return f"memories/{uid}/epochs/"
+
+
+def epoch(uid: str, number: Epoch) -> str:
+    """One claim."""
+    return f"{epochs(uid)}{number:010d}.json"
+
+
+def heads(uid: str) -> str:
+    """All heads of a memory."""
+    return f"memories/{uid}/heads/"
+
+
+def head(uid: str, owner: Epoch, number: int) -> str:
+    """One head."""
+    return f"{heads(uid)}{owner:010d}-{number:010d}.json"
+
+
+def states(uid: str) -> str:
+    """All private tensors of a memory."""
+    return f"memories/{uid}/state/"
+
+
+def state(uid: str, owner: Epoch, number: int, part: str) -> str:
+    """One part of the private state of one head."""
+    return f"{states(uid)}{owner:010d}-{number:010d}/{part}"
+
+
+def journals(uid: str) -> str:
+    """The journals of all epochs."""
+    return f"memories/{uid}/journal/"
+
+
+def journal(uid: str, owner: Epoch) -> str:
+    """The folder of one epoch's journal."""
+    return f"{journals(uid)}{owner:010d}"
+
+
+def checkpoints(uid: str) -> str:
+    """All published versions of a memory."""
+    return f"memories/{uid}/checkpoints/"
+
+
+def checkpoint(uid: str, tag: Tag) -> str:
+    """One published version."""
+    return f"{checkpoints(uid)}{tag}.json"
+
+
+def last_part(key: str) -> str:
+    """The file name of a key, without ``.json`` or ``.log``."""
+    return key.rpartition("/")[2].removesuffix(".json").removesuffix(".log")

@@ -1,0 +1,193 @@
+"""Everything one writer reads and writes of its memory, without knowing what learning is.
+
+Publishing order is always tensors, then the document that names them; the document's arrival is the event.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from memory_core.errors import Conflict, CorruptData, Fenced, Internal, NotFound
+from memory_core.ids import Epoch, MemoryName, Seq, Tag
+from memory_core.storage import epochs, keys
+from memory_core.storage.blobs import BlobRef, TensorGroup, get_bytes, get_group, pack_group, put_private, put_shared
+from memory_core.storage.catalog import Catalog, memory_not_found
+from memory_core.storage.documents import create_document, read_document
+from memory_core.storage.journal import Journal, Run, delete_segments_before, read_run
+from memory_core.storage.lineage import Lineage
+from memory_core.storage.manifest import Checkpoint, Head, Snapshot
+from memory_core.storage.object_store import ObjectStore
+from memory_core.storage.records import JournalRecord
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StateFacts:
+    """What a manifest says about a state beside its tensors."""
+
+    seq: Seq
+    weight_hash: str
+    observation_count: int
+    pattern_count: int
+    lineage: Lineage
+    header: dict[str, Any]
+
+    def to_snapshot(self, blobs: dict[str, BlobRef]) -> Snapshot:
+        """The manifest entry once the tensors are stored."""
+        return Snapshot(
+            seq=self.seq,
+            weight_hash=self.weight_hash,
+            observation_count=self.observation_count,
+            pattern_count=self.pattern_count,
+            lineage=self.lineage,
+            header=self.header,
+            blobs=blobs,
+        )
+
+
+class MemoryFiles:
+    """One epoch's view of one memory's objects. Used by one thread at a time."""
+
+    def __init__(self, store: ObjectStore, name: MemoryName, uid: str, epoch: Epoch) -> None:
+        self._store = store
+        self._name = name
+        self._uid = uid
+        self.epoch = epoch
+        self._journal = Journal(store, uid, epoch)
+        self._number = 0
+        self._kept: tuple[Head, ...] = ()
+
+    @classmethod
+    def claim(cls, store: ObjectStore, name: MemoryName) -> MemoryFiles:
+        """Own the memory from now on; NotFound when there is none. See ``epochs`` for why the name is read twice."""
+        catalog = Catalog(store)
+        uid = catalog.find(name).uid
+        try:
+            epoch = epochs.claim(store, uid)
+        except NotFound as error:
+            raise memory_not_found(name) from error
+        if catalog.find(name).uid != uid:
+            raise memory_not_found(name)
+        return cls(store, name, uid, epoch)
+
+    def require_newest(self) -> None:
+        """Fenced when a newer writer claimed the memory, or it was deleted."""
+        epochs.require_newest(self._store, self._uid, self.epoch)
+
+    def newest_head(self) -> Head:
+        """Where recovery starts. Fenced when a newer writer has published one already."""
+        listed = self._store.list_objects(keys.heads(self._uid))
+        if not listed:
+            raise CorruptData(f"Memory {self._name} has no head.", hint="Restore its objects from a backup.")
+        head = read_document(self._store, listed[-1].key, "head", Head.from_dict)
+        if head.epoch > self.epoch:
+            self.require_newest()
+            raise Internal("A head of a newer epoch exists without its claim.", epoch=self.epoch)
+        self._kept = (head,)
+        return head
+
+    def journal_after(self, head: Head) -> Iterator[JournalRecord]:
+        """All records that follow the head, in order. A closed run that a crash left empty is skipped."""
+        for run in head.runs:
+            yield from read_run(self._store, self._uid, run)
+
+    def append(self, records: Sequence[JournalRecord]) -> int:
+        """Make records durable together; returns bytes written."""
+        return self._journal.append(records)
+
+    def publish_head(self, head: Head) -> None:
+        """The instant that a recovery starts from this head."""
+        key = keys.head(self._uid, head.epoch, head.number)
+        if not create_document(self._store, key, "head", head.to_dict()):
+            raise Fenced("This epoch's head exists already.", hint="Reopen the memory.", epoch=self.epoch)
+        self._kept = (*self._kept, head)[-2:]
+
+    def next_head_number(self) -> int:
+        """Each head of this epoch takes the next number."""
+        self._number += 1
+        return self._number
+
+    def open_run(self, seq: Seq) -> Run:
+        """The run that begins after ``seq``, in a fresh segment."""
+        return Run(self.epoch, self._journal.rotate(), Seq(seq + 1), None)
+
+    def write_private(self, number: int, groups: Mapping[str, TensorGroup], facts: StateFacts) -> Snapshot:
+        """Store a state for head ``number`` alone."""
+        blobs = {
+            group: put_private(self._store, self._state_key(number, f"{group}.safetensors"), pack_group(tensors))
+            for group, tensors in groups.items()
+        }
+        return facts.to_snapshot(blobs)
+
+    def write_shared(self, groups: Mapping[str, TensorGroup], facts: StateFacts) -> Snapshot:
+        """Store a state by content, for any manifest to name."""
+        return facts.to_snapshot({group: put_shared(self._store, tensors) for group, tensors in groups.items()})
+
+    def write_answers(self, number: int, data: bytes) -> BlobRef:
+        """Store the table of idempotent answers for head ``number``."""
+        return put_private(self._store, self._state_key(number, "answers.json"), data)
+
+    def read_bytes(self, ref: BlobRef) -> bytes:
+        """Checked bytes of a blob."""
+        return get_bytes(self._store, ref)
+
+    def read_groups(self, snapshot: Snapshot) -> dict[str, dict[str, torch.Tensor]] | None:
+        """Checked tensors of a snapshot; None when it is the state its config creates."""
+        if snapshot.blobs is None:
+            return None
+        return {group: get_group(self._store, ref) for group, ref in snapshot.blobs.items()}
+
+    def publish_checkpoint(self, checkpoint: Checkpoint) -> None:
+        """Conflict (CHECKPOINT_EXISTS) when the tag is taken."""
+        key = keys.checkpoint(self._uid, checkpoint.tag)
+        if not create_document(self._store, key, "checkpoint", checkpoint.to_dict()):
+            raise checkpoint_exists(self._name, checkpoint.tag)
+
+    def has_checkpoint(self, tag: Tag) -> bool:
+        """True when the tag is taken."""
+        return self._store.exists(keys.checkpoint(self._uid, tag))
+
+    def prune(self) -> None:
+        """Delete what neither of the two newest heads reaches, of this and older epochs only."""
+        for key in (item.key for item in self._store.list_objects(keys.heads(self._uid))):
+            if key < self._head_key(self._kept[0]):
+                self._store.delete(key)
+        self._prune_states()
+        if self._kept[0].runs:
+            delete_segments_before(self._store, self._uid, self._kept[0].runs[0])
+
+    def close(self) -> None:
+        """Release the journal's handle."""
+        self._journal.close()
+
+    def _prune_states(self) -> None:
+        reached = {ref.key for head in self._kept for ref in _private_refs(head)}
+        newest = self._state_key(self._number + 1, "")
+        for key in (item.key for item in self._store.list_objects(keys.states(self._uid))):
+            if key < newest and key not in reached:
+                self._store.delete(key)
+
+    def _head_key(self, head: Head) -> str:
+        return keys.head(self._uid, head.epoch, head.number)
+
+    def _state_key(self, number: int, part: str) -> str:
+        return keys.state(self._uid, self.epoch, number, part)
+
+
+def _private_refs(head: Head) -> list[BlobRef]:
+    refs = [*(head.snapshot.blobs or {}).values(), *([head.answers] if head.answers else [])]
+    return [ref for ref in refs if not ref.is_shared]
+
+
+def checkpoint_exists(name: MemoryName, tag: Tag) -> Conflict:
+    """The error of a second checkpoint under one tag."""
+    return Conflict(
+        f"Memory {name} has a checkpoint {tag} already.",
+        code="CHECKPOINT_EXISTS",
+        hint="Checkpoints never change: choose another tag.",
+        memory=name,
+        tag=tag,
+    )

@@ -1,0 +1,73 @@
+"""All memories of one storage volume: create, list, delete, fork, and open one for writing. Thread-safe; blocks."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from memory_core.config import MemoryConfig
+from memory_core.ids import MemoryName, Seq, Tag
+from memory_core.results import CheckpointPage, ForkResult, MemoryInfo, MemoryPage
+from memory_core.state import MemoryState
+from memory_core.storage.catalog import Catalog, MemoryEntry
+from memory_core.storage.checkpoints import CheckpointShelf
+from memory_core.storage.manifest import Snapshot
+from memory_core.storage.object_store import ObjectStore
+from memory_core.writer import MemoryWriter, WriterSettings
+
+
+class Volume:
+    """What can be done to memories without owning one. Every method raises NeuralMemoryError subclasses only."""
+
+    def __init__(self, store: ObjectStore, settings: WriterSettings | None = None) -> None:
+        self.store = store
+        self._settings = settings or WriterSettings()
+        self._catalog = Catalog(store)
+        self._shelf = CheckpointShelf(store, self._catalog)
+
+    def create(self, name: MemoryName, config: MemoryConfig) -> MemoryInfo:
+        """An empty memory; Conflict (MEMORY_EXISTS) when the name is taken. Writes no tensors."""
+        return self._catalog.create(name, config, initial_snapshot(config), self._now())
+
+    def find(self, name: MemoryName) -> MemoryEntry:
+        """What the name means now; NotFound (MEMORY_NOT_FOUND)."""
+        return self._catalog.find(name)
+
+    def list_memories(self, limit: int = 100, cursor: str | None = None) -> MemoryPage:
+        """A page of memories in name order."""
+        return self._catalog.list_memories(limit, cursor)
+
+    def delete(self, name: MemoryName) -> None:
+        """Fence its writer and remove the memory; blobs that other memories may reach stay."""
+        self._catalog.delete(name)
+
+    def list_checkpoints(
+        self, name: MemoryName, prefix: str = "", limit: int = 100, cursor: str | None = None
+    ) -> CheckpointPage:
+        """A page of checkpoints, newest first."""
+        return self._shelf.list_page(name, prefix, limit, cursor)
+
+    def fork(self, name: MemoryName, tag: Tag, new_name: MemoryName) -> ForkResult:
+        """A new memory from a checkpoint; copies no tensor bytes and needs no owner."""
+        return self._shelf.fork(name, tag, new_name, self._now())
+
+    def open_writer(self, name: MemoryName) -> MemoryWriter:
+        """Own the memory; see ``MemoryWriter.open``."""
+        return MemoryWriter.open(self.store, name, self._settings)
+
+    def _now(self) -> str:
+        return self._settings.clock().isoformat()
+
+
+@lru_cache(maxsize=256)
+def initial_snapshot(config: MemoryConfig) -> Snapshot:
+    """The snapshot of a memory that has learned nothing: no blobs, only the hash that its config must lead to."""
+    state = MemoryState.create(config)
+    return Snapshot(
+        seq=Seq(0),
+        weight_hash=state.weight_hash(),
+        observation_count=0,
+        pattern_count=0,
+        lineage=(),
+        header={},
+        blobs=None,
+    )

@@ -1,0 +1,281 @@
+"""The one writer of one memory: thread-safe, synchronous, durable before it answers.
+
+Used alike by the in-process backend and by the actor that owns a memory. Three locks, taken in this order:
+the group queue (who commits next), the lane (one request's plan at a time), the state lock (readers against the
+instant of change). After a failed or fenced write the writer is unusable; open another one, which recovers.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final, TypeVar
+
+from memory_core import engine
+from memory_core.config import MemoryConfig
+from memory_core.errors import Internal, LearningFailed, ReadOnly, Unavailable
+from memory_core.group_commit import GroupCommit, Waiting
+from memory_core.ids import Epoch, MemoryName, RequestId, Seq, Tag
+from memory_core.lifecycle import events as on
+from memory_core.lifecycle.answers import Answer
+from memory_core.lifecycle.machine import JournalLimits, Phase
+from memory_core.memory_owner import Group, MemoryOwner, OnEffect
+from memory_core.observe_request import ObserveRequest, accept_observe, idempotency_mismatch
+from memory_core.owned_memory import Clock, OwnedMemory, utc_now
+from memory_core.results import (
+    CheckpointInfo,
+    CheckpointPage,
+    ConsolidateResult,
+    EncodedObservation,
+    EncodedText,
+    ForkResult,
+    InferOptions,
+    InferResult,
+    MemoryStats,
+    ObserveOptions,
+    ObserveResult,
+    RestoreResult,
+    SurpriseResult,
+)
+from memory_core.storage.lineage import common_observation_count
+from memory_core.storage.object_store import ObjectStore
+from memory_core.storage.records import JournalRecord
+
+WaitingObserve = Waiting[ObserveRequest, ObserveResult]
+T = TypeVar("T")
+LOSS_WARNING_ABOVE: Final = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WriterSettings:
+    """How a writer works. device: of the state's tensors. on_effect: called before each effect (tests, tracing)."""
+
+    limits: JournalLimits = field(default_factory=JournalLimits)
+    group_max: int = 256
+    device: str = "cpu"
+    clock: Clock = utc_now
+    on_effect: OnEffect | None = None
+
+
+class MemoryWriter:
+    """Owns a memory from ``open`` to ``close``. All methods may be called from any thread; they block."""
+
+    def __init__(self, store: ObjectStore, name: MemoryName, settings: WriterSettings) -> None:
+        """Not for callers: use ``open``."""
+        self._name = name
+        self._clock = settings.clock
+        self._memory = OwnedMemory(store, name, clock=settings.clock, device=settings.device)
+        self._owner = MemoryOwner(self._memory, settings.limits, settings.on_effect)
+        self._lane = threading.Lock()
+        self._groups: GroupCommit[ObserveRequest, ObserveResult] = GroupCommit(self._commit, settings.group_max)
+
+    @classmethod
+    def open(cls, store: ObjectStore, name: MemoryName, settings: WriterSettings | None = None) -> MemoryWriter:
+        """Claim the memory, fencing any other writer, and recover it. NotFound, Fenced, CorruptData or Unavailable."""
+        writer = cls(store, name, settings or WriterSettings())
+        with writer._lane:
+            writer._owner.drive(on.OpenRequested())
+        return writer
+
+    @property
+    def name(self) -> MemoryName:
+        """The memory's name."""
+        return self._name
+
+    @property
+    def config(self) -> MemoryConfig:
+        """The memory's settings."""
+        return self._memory.config
+
+    @property
+    def epoch(self) -> Epoch:
+        """This writer's ownership number."""
+        return self._memory.files.epoch
+
+    @property
+    def is_usable(self) -> bool:
+        """False once it was fenced, failed or closed: then open another one."""
+        return self._owner.life.phase is Phase.SERVING
+
+    def observe(
+        self, observations: Sequence[EncodedObservation], options: ObserveOptions | None = None
+    ) -> ObserveResult:
+        """Learn one request as one chunk; returns after its record is durable and applied.
+
+        The same request id with the same content gets its first answer again, with other content Conflict
+        (IDEMPOTENCY_MISMATCH). Raises ReadOnly, InvalidInput, TooLarge, Saturated, LearningFailed, Fenced, Unavailable.
+        """
+        request = accept_observe(self.config, observations, options or ObserveOptions())
+        return self._groups.submit(request)
+
+    def infer(self, query: EncodedText, options: InferOptions | None = None) -> InferResult:
+        """Answer from what was learned; changes nothing."""
+        with self._memory.state_lock:
+            self._owner.require_serving()
+            return engine.infer(self._memory.state, self._name, query, options or InferOptions())
+
+    def surprise(self, texts: Sequence[EncodedText]) -> tuple[SurpriseResult, ...]:
+        """Novelty of each text; changes nothing."""
+        with self._memory.state_lock:
+            self._owner.require_serving()
+            return tuple(engine.surprise(self._memory.state, self._name, text) for text in texts)
+
+    def consolidate(self, steps: int = 1) -> ConsolidateResult:
+        """Merge and rehearse; after a crash the memory is as before or as after."""
+        if self.config.is_read_only:
+            raise ReadOnly("This memory does not learn: its learning rate is 0.", hint="Nothing to consolidate.")
+        with self._lane:
+            self._owner.require_serving()
+            self._owner.drive(on.ConsolidateRequested(steps))
+            return _made(self._memory.consolidated)
+
+    def checkpoint(self, tag: Tag, description: str = "") -> CheckpointInfo:
+        """Publish the current state under a tag; Conflict (CHECKPOINT_EXISTS) when it is taken."""
+        with self._lane:
+            self._owner.require_serving()
+            self._owner.checkpoint(on.CheckpointRequested(tag), description)
+            return _made(self._memory.checkpoint).to_info()
+
+    def list_checkpoints(self, prefix: str = "", limit: int = 100, cursor: str | None = None) -> CheckpointPage:
+        """Checkpoints, newest first."""
+        return self._memory.shelf.list_page(self._name, prefix, limit, cursor)
+
+    def restore(self, tag: Tag) -> RestoreResult:
+        """Go back to a checkpoint; NotFound (CHECKPOINT_NOT_FOUND) when the tag is unknown."""
+        with self._lane:
+            self._owner.require_serving()
+            memory = self._memory
+            before, count_before = memory.lineage, memory.state.observation_count
+            self._owner.drive(on.RestoreRequested(tag))
+            lost = count_before - common_observation_count(before, memory.lineage)
+            return RestoreResult(
+                memory=self._name,
+                tag=tag,
+                weight_hash=memory.head.snapshot.weight_hash,
+                observations_lost=lost,
+                warning=_loss_warning(lost),
+            )
+
+    def fork(self, tag: Tag, new_name: MemoryName) -> ForkResult:
+        """A new memory from a checkpoint, copying no tensor bytes."""
+        return self._memory.shelf.fork(self._name, tag, new_name, self._clock().isoformat())
+
+    def stats(self) -> MemoryStats:
+        """Counts, hash and capacity."""
+        tags = self._memory.shelf.tags(self._name)
+        with self._memory.state_lock:
+            self._owner.require_serving()
+            memory, state = self._memory, self._memory.state
+            return MemoryStats(
+                name=self._name,
+                seq=memory.seq,
+                epoch=self.epoch,
+                encoder=self.config.encoder,
+                variant=self.config.variant,
+                observation_count=state.observation_count,
+                pattern_count=state.pattern_count,
+                units=self.config.units,
+                parameter_count=state.parameter_count,
+                weight_hash=state.weight_hash(),
+                capacity_used=engine.capacity_used(state),
+                surprise_recent_mean=state.surprise_recent,
+                learning_rate=self.config.learning_rate,
+                state_bytes=state.size_bytes,
+                created_at=memory.head.created_at,
+                parent=memory.head.parent,
+                checkpoint_tags=tags,
+            )
+
+    def close(self, *, must_fold: bool = True) -> None:
+        """Give the memory up. Folds the journal into a snapshot when there is one, which makes the next open fast."""
+        with self._lane:
+            if self.is_usable:
+                self._owner.drive(on.CloseRequested(must_fold))
+            elif self._owner.life.epoch is not None:
+                self._memory.release()
+
+    def _commit(self, group: list[WaitingObserve]) -> None:
+        """Commit a group: ids that are known are answered from the table, all others share one frame."""
+        with self._lane:
+            self._owner.require_serving()
+            fresh, repeats = self._split(group)
+            if fresh:
+                self._commit_fresh(fresh)
+            for waiting in repeats:
+                self._answer_from_table(waiting)
+
+    def _commit_fresh(self, fresh: list[WaitingObserve]) -> None:
+        records: list[JournalRecord] = []
+        next_seq = Seq(self._owner.life.appended_seq + 1)
+        for waiting in fresh:
+            records.append(waiting.request.to_record(next_seq))
+            next_seq = Seq(records[-1].last_seq + 1)
+
+        def settle_all(answers: Sequence[Answer]) -> None:
+            for waiting, answer in zip(fresh, answers, strict=True):
+                self._settle(waiting, answer)
+
+        group = Group(records, settle_all)
+        try:
+            self._owner.observe(group)
+        except LearningFailed as error:
+            for waiting, record in zip(fresh, records, strict=True):
+                waiting.refuse(error if record is group.broken else _interrupted())
+
+    def _split(self, group: list[WaitingObserve]) -> tuple[list[WaitingObserve], list[WaitingObserve]]:
+        """New requests, and those whose id is known or came before in this group."""
+        fresh, repeats = [], []
+        seen: set[RequestId] = set()
+        for waiting in group:
+            request_id = waiting.request.request_id
+            if request_id is not None and (request_id in seen or self._memory.answers.find(request_id) is not None):
+                repeats.append(waiting)
+                continue
+            if request_id is not None:
+                seen.add(request_id)
+            fresh.append(waiting)
+        return fresh, repeats
+
+    def _answer_from_table(self, waiting: WaitingObserve) -> None:
+        request = waiting.request
+        answer = self._memory.answers.find(request.request_id) if request.request_id is not None else None
+        if request.request_id is None or answer is None:
+            waiting.refuse(_interrupted())
+        elif answer.digest != request.digest:
+            waiting.refuse(idempotency_mismatch(request.request_id))
+        else:
+            self._settle(waiting, answer, is_replayed=True)
+
+    def _settle(self, waiting: WaitingObserve, answer: Answer, *, is_replayed: bool = False) -> None:
+        if answer.refusal is not None:
+            waiting.refuse(answer.refusal.to_error())
+            return
+        result = ObserveResult(
+            memory=self._name,
+            outcomes=answer.outcomes,
+            capacity_used=answer.capacity_used,
+            observation_count=answer.observation_count,
+            is_replayed_answer=is_replayed,
+        )
+        waiting.answer(result)
+
+
+def _interrupted() -> Unavailable:
+    return Unavailable(
+        "The writer ended before this request was answered; it may have been learned.",
+        code="WRITER_ENDED",
+        hint="Repeat it with the same idempotency key.",
+    )
+
+
+def _made(value: T | None) -> T:
+    if value is None:
+        raise Internal("A completed request left no result.")
+    return value
+
+
+def _loss_warning(lost: int) -> str | None:
+    if lost <= LOSS_WARNING_ABOVE:
+        return None
+    return f"{lost} observations made after this checkpoint are no longer in the memory."
