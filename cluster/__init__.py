@@ -1,0 +1,1 @@
+"""Where memories live: one Ray actor per memory."""

@@ -1,14 +1,14 @@
-"""Request bodies. Unknown fields and wrong types are refused; answers are the dataclasses of ``memory_core.results``."""
+"""Request bodies: unknown fields and wrong types are refused. Answers are what ``memory_core.results`` defines."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic.dataclasses import dataclass
 
 from memory_core.config import SaturationPolicy, Variant
 from memory_core.results import InferOptions, MetadataValue, Observation, SurpriseResult
-from pydantic.dataclasses import dataclass
 
 Label = Annotated[str, Field(description="A short string that is compared, not learned.", examples=["docs"])]
 MetadataField = Annotated[

@@ -1,0 +1,92 @@
+"""The only module of this package that imports Ray.
+
+Turns what Ray raises into two things: the ``NeuralMemoryError`` that the callee raised, or ``OwnerLost`` when the
+actor went away before it answered.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Final, TypeAlias
+
+import ray
+from ray.actor import ActorHandle
+from ray.exceptions import GetTimeoutError, RayActorError, RayError, RayTaskError, TaskCancelledError
+
+from memory_core.errors import Internal, NeuralMemoryError, Unavailable
+
+NAMESPACE: Final = "neural-memory"
+
+Owner: TypeAlias = ActorHandle[Any]
+
+
+class OwnerLost(Exception):
+    """The actor died, restarts or is unreachable. Whether it did the work is unknown."""
+
+
+def owner_of(actor_name: str, kind: type[Any], *args: Any) -> Owner:
+    """The named actor, created if there is none. Blocks on the cluster; call it in a thread.
+
+    The actor outlives its creator, restarts when its process dies, and never repeats a call by itself.
+    """
+    options: dict[str, Any] = {
+        "name": actor_name,
+        "namespace": NAMESPACE,
+        "lifetime": "detached",
+        "get_if_exists": True,
+        "max_restarts": -1,
+        "max_task_retries": 0,
+        "num_cpus": 0,
+    }
+    try:
+        made: Owner = ray.remote(kind).options(**options).remote(*args)
+        return made
+    except RayError as error:
+        raise OwnerLost(type(error).__name__) from error
+
+
+def find_owner(actor_name: str) -> Owner | None:
+    """The named actor if it exists. Blocks on the cluster."""
+    try:
+        found: Owner = ray.get_actor(actor_name, namespace=NAMESPACE)
+    except (ValueError, RayError):
+        return None
+    return found
+
+
+def end_owner(owner: Owner) -> None:
+    """Kill the actor for good, so that the next call makes a new one. No error when it is gone already."""
+    try:
+        ray.kill(owner, no_restart=True)
+    except (ValueError, RayError):
+        return
+
+
+async def call(owner: Owner, method: str, *args: Any, timeout_s: float, **options: Any) -> Any:
+    """Call an actor's method. Raises what it raised, OwnerLost, or Unavailable after ``timeout_s``."""
+    try:
+        return await asyncio.wait_for(_submitted(owner, method, args, options), timeout_s)
+    except RayTaskError as error:
+        raise _raised_by_callee(error) from None
+    except RayActorError as error:
+        raise OwnerLost(type(error).__name__) from None
+    except (TimeoutError, GetTimeoutError):
+        raise Unavailable(
+            f"The memory did not answer within {timeout_s:.0f} s.",
+            hint="Try again; it may be loading or busy.",
+            retry_after_s=1.0,
+        ) from None
+    except TaskCancelledError:
+        raise Unavailable("The call was cancelled.", hint="Try again.", retry_after_s=1.0) from None
+
+
+async def _submitted(owner: Owner, method: str, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
+    return await getattr(owner, method).remote(*args, **options)
+
+
+def _raised_by_callee(error: RayTaskError) -> NeuralMemoryError:
+    cause = error.cause
+    if isinstance(cause, NeuralMemoryError):
+        return cause
+    # The text of a foreign exception can quote an observation, so only its class crosses.
+    return Internal(f"The memory failed on this call ({type(cause).__name__}).", hint="Look at the log of its actor.")

@@ -1,0 +1,244 @@
+"""A MemoryBackend over one Ray actor per memory. Storage says which memories exist; actors only own them."""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+from typing import Any, Final, TypeVar
+from urllib.parse import urlsplit
+
+from cluster.memory_actor import MemoryActor
+from cluster.owners import Call, Owners, OwnerSpec, is_after_loss
+from cluster.volume_actor import KnownMemory, VolumeActor
+from memory_core.config import MemoryConfig
+from memory_core.encoding.encoder import EncoderPool
+from memory_core.errors import Conflict, InvalidInput, NotFound
+from memory_core.ids import MemoryName, RequestId, Tag
+from memory_core.results import (
+    CheckpointInfo,
+    CheckpointPage,
+    ConsolidateResult,
+    EncodedObservation,
+    EncodedText,
+    ForkResult,
+    InferOptions,
+    InferResult,
+    MemoryInfo,
+    MemoryPage,
+    MemoryStats,
+    Observation,
+    ObserveOptions,
+    ObserveResult,
+    RestoreResult,
+    SurpriseResult,
+)
+
+CALL_DEADLINE_S: Final = 60.0
+_SAME_PREFIX_MAX: Final = 1000
+_MEMORY_NOT_FOUND: Final = "MEMORY_NOT_FOUND"
+_T = TypeVar("_T")
+
+
+class RayBackend:
+    """Memories of the volume at ``storage_url`` on the connected cluster.
+
+    ``call_deadline_s`` bounds one operation, with the restart of a memory's process inside it.
+    """
+
+    def __init__(self, storage_url: str, encoders: EncoderPool, *, call_deadline_s: float = CALL_DEADLINE_S) -> None:
+        if urlsplit(storage_url).scheme == "memory":
+            raise InvalidInput(
+                "A memory:// volume lives in one process and cannot be shared by actors.", hint="Use a file:// volume."
+            )
+        self._storage_url = storage_url
+        self._volume_id = hashlib.sha256(storage_url.encode()).hexdigest()[:12]
+        self._encoders = encoders
+        self._owners = Owners(call_deadline_s)
+        self._known: dict[MemoryName, KnownMemory] = {}
+        self._catalog = OwnerSpec(f"volume:{self._volume_id}", VolumeActor, (storage_url,))
+
+    async def create(self, name: MemoryName, config: MemoryConfig) -> MemoryInfo:
+        """See MemoryBackend."""
+        served = await self._encoders.describe(config.encoder)
+        if (config.encoder_fingerprint, config.key_dim) != (served.fingerprint, served.key_dim):
+            raise InvalidInput(
+                f"The settings do not fit the encoder {config.encoder} that is served here.",
+                hint="Take fingerprint and key size from the encoder.",
+            )
+        try:
+            info: MemoryInfo = await self._owners.call(self._catalog, Call("create", (name, config)))
+        except Conflict as error:
+            if not is_after_loss(error):
+                raise
+            info = (await self._find(name)).info
+            if (info.encoder, info.units, info.parent) != (config.encoder, config.units, None):
+                raise
+        return info
+
+    async def list_memories(self, *, limit: int = 100, cursor: str | None = None) -> MemoryPage:
+        """See MemoryBackend."""
+        page: MemoryPage = await self._owners.call(self._catalog, Call("list_memories", (limit, cursor)))
+        return page
+
+    async def stats(self, name: MemoryName) -> MemoryStats:
+        """See MemoryBackend."""
+        stats: MemoryStats = await self._ask(name, "read", "stats")
+        return stats
+
+    async def delete(self, name: MemoryName) -> None:
+        """See MemoryBackend."""
+        self._known.pop(name, None)
+        known = await self._find(name)
+        try:
+            await self._owners.call(self._catalog, Call("delete", (name, known.uid)))
+        except NotFound as error:
+            if not is_after_loss(error):
+                raise
+        self._known.pop(name, None)
+        await self._owners.end(self._owner_spec(known))
+
+    async def observe(
+        self, name: MemoryName, observations: Sequence[Observation], options: ObserveOptions
+    ) -> ObserveResult:
+        """See MemoryBackend. A request without an id gets one, so that trying again cannot learn twice."""
+        if options.request_id is None:
+            options = replace(options, request_id=RequestId(uuid.uuid4().hex))
+
+        async def attempt(known: KnownMemory) -> ObserveResult:
+            encoded, fingerprint = await self._encode(known, [one.text for one in observations])
+            items = [
+                EncodedObservation(observation=one, encoded=text)
+                for one, text in zip(observations, encoded, strict=True)
+            ]
+            result: ObserveResult = await self._call(known, "write", "observe", items, options, fingerprint=fingerprint)
+            return result
+
+        return await self._with_memory(name, attempt)
+
+    async def infer(self, name: MemoryName, prompt: str, options: InferOptions) -> InferResult:
+        """See MemoryBackend."""
+
+        async def attempt(known: KnownMemory) -> InferResult:
+            (query,), fingerprint = await self._encode(known, [prompt])
+            result: InferResult = await self._call(known, "read", "infer", query, options, fingerprint=fingerprint)
+            return result
+
+        return await self._with_memory(name, attempt)
+
+    async def surprise(self, name: MemoryName, texts: Sequence[str]) -> tuple[SurpriseResult, ...]:
+        """See MemoryBackend."""
+
+        async def attempt(known: KnownMemory) -> tuple[SurpriseResult, ...]:
+            encoded, fingerprint = await self._encode(known, texts)
+            result: tuple[SurpriseResult, ...] = await self._call(
+                known, "read", "surprise", encoded, fingerprint=fingerprint
+            )
+            return result
+
+        return await self._with_memory(name, attempt)
+
+    async def consolidate(self, name: MemoryName, *, steps: int = 1) -> ConsolidateResult:
+        """See MemoryBackend."""
+        result: ConsolidateResult = await self._ask(name, "write", "consolidate", steps)
+        return result
+
+    async def checkpoint(self, name: MemoryName, tag: Tag, description: str = "") -> CheckpointInfo:
+        """See MemoryBackend."""
+        try:
+            info: CheckpointInfo = await self._ask(name, "write", "checkpoint", tag, description)
+        except Conflict as error:
+            if not is_after_loss(error):
+                raise
+            page = await self.list_checkpoints(name, prefix=tag, limit=_SAME_PREFIX_MAX)
+            return _same_checkpoint(page, tag, description, error)
+        return info
+
+    async def list_checkpoints(
+        self, name: MemoryName, *, prefix: str = "", limit: int = 100, cursor: str | None = None
+    ) -> CheckpointPage:
+        """See MemoryBackend."""
+        call = Call("list_checkpoints", (name, prefix, limit, cursor))
+        page: CheckpointPage = await self._owners.call(self._catalog, call)
+        return page
+
+    async def restore(self, name: MemoryName, tag: Tag) -> RestoreResult:
+        """See MemoryBackend."""
+        result: RestoreResult = await self._ask(name, "write", "restore", tag)
+        return result
+
+    async def fork(self, name: MemoryName, tag: Tag, new_name: MemoryName) -> ForkResult:
+        """See MemoryBackend."""
+        try:
+            result: ForkResult = await self._owners.call(self._catalog, Call("fork", (name, tag, new_name)))
+        except Conflict as error:
+            if not is_after_loss(error):
+                raise
+            made = (await self._find(new_name)).info
+            if made.parent is None or not made.parent.startswith(name):
+                raise
+            weight_hash = (await self.stats(new_name)).weight_hash
+            return ForkResult(memory=new_name, parent=name, parent_tag=tag, weight_hash=weight_hash)
+        return result
+
+    async def owner_pid(self, name: MemoryName) -> int:
+        """The process that owns a memory now; the actor is started if there is none."""
+
+        async def attempt(known: KnownMemory) -> int:
+            pid: int = await self._owners.call(self._owner_spec(known), Call("pid"))
+            return pid
+
+        return await self._with_memory(name, attempt)
+
+    async def close(self) -> None:
+        """See MemoryBackend. The actors live on: they belong to the cluster, not to this process."""
+
+    async def _ask(self, name: MemoryName, door: str, method: str, *args: Any) -> Any:
+        return await self._with_memory(name, lambda known: self._call(known, door, method, *args))
+
+    async def _with_memory(self, name: MemoryName, attempt: Callable[[KnownMemory], Awaitable[_T]]) -> _T:
+        """Run ``attempt`` on what the name means; once more when that was deleted and the name given anew."""
+        known = await self._find(name)
+        try:
+            return await attempt(known)
+        except NotFound as error:
+            if error.code != _MEMORY_NOT_FOUND:
+                raise
+            self._known.pop(name, None)
+            now = await self._find(name)
+            if now.uid == known.uid:
+                raise
+        return await attempt(now)
+
+    async def _call(self, known: KnownMemory, door: str, method: str, *args: Any, **options: Any) -> Any:
+        call = Call(door, (method, *args), options)
+        return await self._owners.call(self._owner_spec(known), call, lambda: self._require_current(known))
+
+    async def _find(self, name: MemoryName) -> KnownMemory:
+        if name not in self._known:
+            self._known[name] = await self._look_up(name)
+        return self._known[name]
+
+    async def _look_up(self, name: MemoryName) -> KnownMemory:
+        known: KnownMemory = await self._owners.call(self._catalog, Call("find", (name,)))
+        return known
+
+    async def _require_current(self, known: KnownMemory) -> None:
+        if (await self._look_up(known.name)).uid != known.uid:
+            raise NotFound(f"The memory {known.name} was deleted.", code=_MEMORY_NOT_FOUND, hint="Try again.")
+
+    async def _encode(self, known: KnownMemory, texts: Sequence[str]) -> tuple[list[EncodedText], str]:
+        info = await self._encoders.describe(known.encoder)
+        return await self._encoders.encode(known.encoder, texts), info.fingerprint
+
+    def _owner_spec(self, known: KnownMemory) -> OwnerSpec:
+        actor_name = f"memory:{self._volume_id}:{known.uid}"
+        return OwnerSpec(actor_name, MemoryActor, (self._storage_url, known.name))
+
+
+def _same_checkpoint(page: CheckpointPage, tag: Tag, description: str, error: Conflict) -> CheckpointInfo:
+    for info in page.checkpoints:
+        if (info.tag, info.description) == (tag, description):
+            return info
+    raise error

@@ -1,0 +1,76 @@
+"""The composition root: one Serve application of an HTTP ingress and an encoder, over one Ray actor per memory."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any, Final
+
+from fastapi import FastAPI
+from pydantic import BaseModel, ConfigDict
+from ray import serve
+from ray.serve import Application
+from ray.serve.handle import DeploymentHandle
+
+from cluster.ray_backend import RayBackend
+from deployments.health import Readiness
+from deployments.http.api import build_api
+from deployments.http.services import Services
+from deployments.serve_encoder import EncoderReplica, ServeEncoderPool
+from deployments.settings import Settings
+from memory_core.ids import EncoderId
+
+APPLICATION_NAME: Final = "neural-memory"
+_ONGOING_REQUESTS_MAX: Final = 1024
+
+
+@serve.deployment(
+    name="ingress",
+    max_ongoing_requests=_ONGOING_REQUESTS_MAX,
+    ray_actor_options={"num_cpus": 0},
+    graceful_shutdown_timeout_s=10,
+)
+@serve.ingress()
+class Ingress:
+    """The doors. Holds no memory and loads no model, so that a replica is light and can be replaced at any time."""
+
+    def __init__(self, settings: Settings, encoder: DeploymentHandle[Any]) -> None:
+        logging.getLogger("deployments").setLevel(settings.log_level)
+        self._settings = settings
+        self._encoder = encoder
+
+    def __serve_build_asgi_app__(self) -> FastAPI:
+        encoders = ServeEncoderPool(self._encoder)
+        settings = self._settings
+        backend = RayBackend(settings.storage_url, encoders, call_deadline_s=settings.call_deadline_s)
+        default_encoder = EncoderId(settings.encoder)
+        return build_api(
+            Services(
+                backend=backend,
+                encoders=encoders,
+                encoder=default_encoder,
+                readiness=Readiness(backend=backend, encoders=encoders, encoder=default_encoder),
+                max_body_bytes=settings.max_body_bytes,
+            )
+        )
+
+
+class ApplicationArguments(BaseModel):
+    """What the ``args`` of a Serve config file may say; the environment decides the rest."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    memory_storage_path: str | None = None
+    encoder: str | None = None
+    log_level: str | None = None
+
+
+def build_app(settings: Settings) -> Application:
+    """The application that ``serve.run`` deploys."""
+    encoder = EncoderReplica.bind(settings.encoder)  # type: ignore[attr-defined]  # added by the decorator
+    bound: Application = Ingress.bind(settings, encoder)  # type: ignore[attr-defined]
+    return bound
+
+
+def application(args: ApplicationArguments) -> Application:
+    """The builder that serve_config.yaml names."""
+    return build_app(Settings(**args.model_dump(exclude_none=True)))

@@ -1,0 +1,37 @@
+"""The commands of ``neural-memory``."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import typer
+
+from deployments.cli import learning_commands, memory_commands, service_commands, version_commands
+
+app: Final = typer.Typer(
+    name="neural-memory",
+    help="A memory that learns, as a service.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+
+_SERVICE: Final = "Service"
+_MEMORY: Final = "Memories"
+_LEARNING: Final = "Learn and ask"
+_VERSIONS: Final = "Versions"
+
+app.command(rich_help_panel=_SERVICE)(service_commands.serve)
+app.command(rich_help_panel=_SERVICE)(service_commands.stop)
+app.command(rich_help_panel=_MEMORY)(memory_commands.create)
+app.command("list", rich_help_panel=_MEMORY)(memory_commands.list_)
+app.command(rich_help_panel=_MEMORY)(memory_commands.stats)
+app.command(rich_help_panel=_MEMORY)(memory_commands.delete)
+app.command(rich_help_panel=_LEARNING)(learning_commands.observe)
+app.command(rich_help_panel=_LEARNING)(learning_commands.infer)
+app.command(rich_help_panel=_LEARNING)(learning_commands.surprise)
+app.command(rich_help_panel=_LEARNING)(learning_commands.consolidate)
+app.command(rich_help_panel=_VERSIONS)(version_commands.checkpoint)
+app.command(rich_help_panel=_VERSIONS)(version_commands.checkpoints)
+app.command(rich_help_panel=_VERSIONS)(version_commands.restore)
+app.command(rich_help_panel=_VERSIONS)(version_commands.fork)

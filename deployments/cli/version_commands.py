@@ -1,0 +1,83 @@
+"""checkpoint, checkpoints, restore, fork."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from deployments.cli import output
+from deployments.cli.connection import run
+from deployments.cli.options import JsonOption, LocalOption, NameArgument, TagArgument, UrlOption
+from memory_core.ids import parse_memory_name, parse_tag
+
+
+def checkpoint(
+    name: NameArgument,
+    tag: TagArgument,
+    description: Annotated[str, typer.Option(help="What this version is.")] = "",
+    url: UrlOption = None,
+    local: LocalOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Publish the current state under a tag."""
+    parsed, parsed_tag = parse_memory_name(name), parse_tag(tag)
+    info = run(lambda memories: memories.checkpoint(parsed, parsed_tag, description), url=url, is_local=local)
+    if as_json:
+        output.print_json(info)
+    else:
+        output.out.print(
+            f"Published {info.tag}: {info.observation_count} observations, weights {info.weight_hash[:12]}."
+        )
+
+
+def checkpoints(
+    name: NameArgument,
+    prefix: Annotated[str, typer.Option(help="Only tags that start with this.")] = "",
+    limit: Annotated[int, typer.Option(min=1, max=1000)] = 100,
+    url: UrlOption = None,
+    local: LocalOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """List a memory's checkpoints, newest first."""
+    parsed = parse_memory_name(name)
+    page = run(lambda memories: memories.list_checkpoints(parsed, prefix=prefix, limit=limit), url=url, is_local=local)
+    if as_json:
+        output.print_json(page)
+        return
+    columns = ("tag", "seq", "observation_count", "pattern_count", "created_at", "description")
+    output.print_rows([asdict(info) for info in page.checkpoints], columns, "No checkpoints yet.")
+
+
+def restore(
+    name: NameArgument, tag: TagArgument, url: UrlOption = None, local: LocalOption = False, as_json: JsonOption = False
+) -> None:
+    """Go back to a checkpoint."""
+    parsed, parsed_tag = parse_memory_name(name), parse_tag(tag)
+    result = run(lambda memories: memories.restore(parsed, parsed_tag), url=url, is_local=local)
+    if as_json:
+        output.print_json(result)
+        return
+    output.out.print(
+        f"{result.memory} is back at {result.tag}; {result.observations_lost} later observations are gone."
+    )
+    if result.warning:
+        output.out.print(f"warning: {result.warning}", markup=False)
+
+
+def fork(
+    name: NameArgument,
+    tag: TagArgument,
+    new_name: Annotated[str, typer.Argument(metavar="NEW_NAME", help="The name of the fork.")],
+    url: UrlOption = None,
+    local: LocalOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Make a new memory that starts from a checkpoint."""
+    parsed, parsed_tag, parsed_new = parse_memory_name(name), parse_tag(tag), parse_memory_name(new_name)
+    result = run(lambda memories: memories.fork(parsed, parsed_tag, parsed_new), url=url, is_local=local)
+    if as_json:
+        output.print_json(result)
+    else:
+        output.out.print(f"Forked {result.memory} from {result.parent} at {result.parent_tag}.")

@@ -1,0 +1,213 @@
+"""A MemoryBackend that speaks HTTP to a running service, for the command line, the benchmarks and the demo."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Sequence
+from dataclasses import asdict
+from functools import cache
+from typing import Any, Final, TypeVar
+from urllib.parse import quote
+
+import httpx
+from pydantic import TypeAdapter, ValidationError
+
+from deployments.error_map import error_from_answer
+from memory_core.config import MemoryConfig
+from memory_core.errors import InvalidInput, NeuralMemoryError, Unavailable
+from memory_core.ids import MemoryName, Tag
+from memory_core.results import (
+    CheckpointInfo,
+    CheckpointPage,
+    ConsolidateResult,
+    ForkResult,
+    InferOptions,
+    InferResult,
+    MemoryInfo,
+    MemoryPage,
+    MemoryStats,
+    Observation,
+    ObserveOptions,
+    ObserveResult,
+    RestoreResult,
+    SurpriseResult,
+)
+
+TIMEOUT_DEFAULT_S: Final = 120.0
+_CONNECT_TIMEOUT_S: Final = 5.0
+_ATTEMPTS_MAX: Final = 4
+_PAUSE_MAX_S: Final = 5.0
+
+_Answer = TypeVar("_Answer")
+
+
+class RemoteBackend:
+    """The service at ``base_url``. Repeats calls that are safe to repeat when the service asks for patience.
+
+    ``transport`` replaces the network, for tests.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        timeout_s: float = TIMEOUT_DEFAULT_S,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        self.base_url = base_url.rstrip("/")
+        timeout = httpx.Timeout(timeout_s, connect=_CONNECT_TIMEOUT_S)
+        self._client = httpx.AsyncClient(base_url=self.base_url, timeout=timeout, transport=transport, trust_env=False)
+
+    async def create(self, name: MemoryName, config: MemoryConfig) -> MemoryInfo:
+        """See MemoryBackend."""
+        return await self.create_chosen(name, config.to_dict())
+
+    async def create_chosen(self, name: MemoryName, chosen: dict[str, Any]) -> MemoryInfo:
+        """Create with some settings chosen; the service decides the rest."""
+        return await self._ask(MemoryInfo, "POST", "/v1/memories", {"name": name, **chosen})
+
+    async def list_memories(self, *, limit: int = 100, cursor: str | None = None) -> MemoryPage:
+        """See MemoryBackend."""
+        return await self._ask(MemoryPage, "GET", "/v1/memories", params=_present(limit=limit, cursor=cursor))
+
+    async def stats(self, name: MemoryName) -> MemoryStats:
+        """See MemoryBackend."""
+        return await self._ask(MemoryStats, "GET", _path(name))
+
+    async def delete(self, name: MemoryName) -> None:
+        """See MemoryBackend."""
+        await self._send("DELETE", _path(name))
+
+    async def observe(
+        self, name: MemoryName, observations: Sequence[Observation], options: ObserveOptions
+    ) -> ObserveResult:
+        """See MemoryBackend. Without a request id one is made up, so that a repeated call cannot learn twice."""
+        body: dict[str, Any] = {"observations": [_present(**asdict(one)) for one in observations]}
+        if options.learning_rate is not None:
+            body["learning_rate"] = options.learning_rate
+        headers = {"Idempotency-Key": options.request_id or uuid.uuid4().hex}
+        return await self._ask(ObserveResult, "POST", _path(name, "observe"), body, headers=headers)
+
+    async def infer(self, name: MemoryName, prompt: str, options: InferOptions) -> InferResult:
+        """See MemoryBackend."""
+        body = _present(prompt=prompt, **asdict(options))
+        return await self._ask(InferResult, "POST", _path(name, "infer"), body)
+
+    async def surprise(self, name: MemoryName, texts: Sequence[str]) -> tuple[SurpriseResult, ...]:
+        """See MemoryBackend."""
+        answer = await self._send("POST", _path(name, "surprise"), {"texts": list(texts)})
+        return _parse(tuple[SurpriseResult, ...], _json_object(answer).get("results"))
+
+    async def consolidate(self, name: MemoryName, *, steps: int = 1) -> ConsolidateResult:
+        """See MemoryBackend."""
+        return await self._ask(ConsolidateResult, "POST", _path(name, "consolidate"), {"steps": steps})
+
+    async def checkpoint(self, name: MemoryName, tag: Tag, description: str = "") -> CheckpointInfo:
+        """See MemoryBackend."""
+        body = {"tag": tag, "description": description}
+        return await self._ask(CheckpointInfo, "POST", _path(name, "checkpoints"), body)
+
+    async def list_checkpoints(
+        self, name: MemoryName, *, prefix: str = "", limit: int = 100, cursor: str | None = None
+    ) -> CheckpointPage:
+        """See MemoryBackend."""
+        params = _present(prefix=prefix, limit=limit, cursor=cursor)
+        return await self._ask(CheckpointPage, "GET", _path(name, "checkpoints"), params=params)
+
+    async def restore(self, name: MemoryName, tag: Tag) -> RestoreResult:
+        """See MemoryBackend."""
+        return await self._ask(RestoreResult, "POST", _path(name, "restore"), {"tag": tag})
+
+    async def fork(self, name: MemoryName, tag: Tag, new_name: MemoryName) -> ForkResult:
+        """See MemoryBackend."""
+        return await self._ask(ForkResult, "POST", _path(name, "fork"), {"tag": tag, "name": new_name})
+
+    async def is_ready(self) -> bool:
+        """True when the service answers and says it can work; False while it starts or when nothing listens."""
+        try:
+            answer = await self._client.get("/ready")
+        except httpx.HTTPError:
+            return False
+        return answer.status_code == httpx.codes.OK
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.aclose()
+
+    async def _ask(self, kind: type[_Answer], method: str, path: str, body: object = None, **extra: Any) -> _Answer:
+        return _parse(kind, _json_object(await self._send(method, path, body, **extra)))
+
+    async def _send(self, method: str, path: str, body: object = None, **extra: Any) -> httpx.Response:
+        for attempt in range(1, _ATTEMPTS_MAX):
+            try:
+                return await self._send_once(method, path, body, **extra)
+            except NeuralMemoryError as error:
+                if not error.retryable or error.retry_after_s is None or not _is_repeatable(method, path):
+                    raise
+                await asyncio.sleep(min(error.retry_after_s * attempt, _PAUSE_MAX_S))
+        return await self._send_once(method, path, body, **extra)
+
+    async def _send_once(self, method: str, path: str, body: object, **extra: Any) -> httpx.Response:
+        try:
+            answer = await self._client.request(method, path, json=body, **extra)
+        except httpx.ConnectError:
+            raise Unavailable(
+                f"Nothing answers at {self.base_url}.", hint="Start the service with: neural-memory serve"
+            ) from None
+        except httpx.TimeoutException:
+            raise Unavailable(
+                f"{self.base_url} did not answer in time.", hint="Try again, or raise --timeout."
+            ) from None
+        except httpx.TransportError as error:
+            raise Unavailable(
+                f"The connection to {self.base_url} broke ({type(error).__name__}).", hint="Try again."
+            ) from None
+        except (UnicodeEncodeError, httpx.InvalidURL, ValueError):
+            raise InvalidInput("The request cannot be written as JSON in UTF-8.", hint="Send valid text.") from None
+        if answer.is_success:
+            return answer
+        raise error_from_answer(answer.status_code, _json_or_none(answer))
+
+
+def _is_repeatable(method: str, path: str) -> bool:
+    # What creates something new can have happened although its answer was lost; observe carries its own key.
+    return method == "GET" or path.endswith(("/observe", "/infer", "/surprise", "/restore"))
+
+
+def _path(name: MemoryName, action: str = "") -> str:
+    return f"/v1/memories/{quote(name, safe='')}" + (f"/{action}" if action else "")
+
+
+def _present(**values: Any) -> dict[str, Any]:
+    return {key: value for key, value in values.items() if value is not None}
+
+
+def _json_or_none(answer: httpx.Response) -> object:
+    try:
+        return answer.json()
+    except ValueError:
+        return None
+
+
+def _json_object(answer: httpx.Response) -> dict[str, Any]:
+    body = _json_or_none(answer)
+    if not isinstance(body, dict):
+        raise Unavailable(f"{answer.url} is not a Neural Memory service.", hint="Check --url.")
+    return body
+
+
+def _parse(kind: type[_Answer], raw: object) -> _Answer:
+    try:
+        key: Any = kind
+        parsed: _Answer = _adapter(key).validate_python(raw)
+    except ValidationError:
+        raise Unavailable(
+            "The service answered in a form this version does not know.", hint="Use the same version on both sides."
+        ) from None
+    return parsed
+
+
+@cache
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)

@@ -1,0 +1,36 @@
+"""The composition root of ``--local``: the volume in this process, without a service."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from deployments.memory_spec import complete_config
+from deployments.settings import Settings
+from memory_core.encoding.registry import LocalEncoderPool
+from memory_core.ids import EncoderId, MemoryName
+from memory_core.local_backend import LocalBackend
+from memory_core.results import MemoryInfo
+
+
+class LocalConnection(LocalBackend):
+    """A LocalBackend that completes the settings of a new memory and owns its encoders."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Open the volume and prepare the encoders of ``settings``."""
+        self._pool = LocalEncoderPool()
+        self._default_encoder = EncoderId(settings.encoder)
+        super().__init__(settings.storage_url, self._pool)
+
+    async def create_chosen(self, name: MemoryName, chosen: dict[str, Any]) -> MemoryInfo:
+        """Create with some settings chosen and the rest decided by the encoder."""
+        return await self.create(name, await complete_config(self._pool, self._default_encoder, chosen))
+
+    async def close(self) -> None:
+        """See MemoryBackend."""
+        await super().close()
+        self._pool.close()
+
+
+def open_local(settings: Settings) -> LocalConnection:
+    """The volume of the settings, opened in this process."""
+    return LocalConnection(settings)

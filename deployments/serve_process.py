@@ -1,0 +1,64 @@
+"""Runs the service in the foreground: Ray, Serve, the application; ends all of it on Ctrl-C or SIGTERM."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import shutil
+import signal
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from typing import Final
+
+import ray
+from ray import serve
+
+from deployments.app import APPLICATION_NAME, build_app
+from deployments.settings import MIB, Settings
+
+_OBJECT_STORE_BYTES: Final = 256 * MIB
+
+
+def run_service(settings: Settings, on_ready: Callable[[str], None]) -> None:
+    """Serve until a signal comes; ``on_ready`` gets the folder of Ray's logs once requests are answered."""
+    stop = threading.Event()
+    with _local_ray(settings) as logs_folder:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: stop.set())
+        try:
+            serve.start(
+                proxy_location="HeadOnly",
+                http_options={"host": settings.host, "port": settings.port},
+                logging_config={"enable_access_log": False, "log_level": settings.log_level},
+            )
+            serve.run(
+                build_app(settings),
+                name=APPLICATION_NAME,
+                route_prefix="/",
+                logging_config={"enable_access_log": False, "log_level": settings.log_level},
+            )
+            on_ready(logs_folder)
+            stop.wait()
+        finally:
+            with contextlib.suppress(Exception):
+                serve.shutdown()
+
+
+@contextlib.contextmanager
+def _local_ray(settings: Settings) -> Iterator[str]:
+    # A short path of our own: Unix sockets inside it may have 107 characters at most.
+    folder = tempfile.mkdtemp(prefix="nm-ray-")
+    context = ray.init(
+        address="local",
+        include_dashboard=False,
+        log_to_driver=False,
+        logging_level=logging.ERROR,
+        object_store_memory=_OBJECT_STORE_BYTES,
+        _temp_dir=folder,
+    )
+    try:
+        yield str(context.address_info["session_dir"]) + "/logs"
+    finally:
+        ray.shutdown()
+        shutil.rmtree(folder, ignore_errors=True)
