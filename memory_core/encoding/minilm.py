@@ -64,7 +64,7 @@ class MiniLmEncoder:
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 over the checked weights, the tokeniser and the settings. Precision is left out: it moves keys by 1e-2."""
+        """SHA-256 over weights, tokeniser and settings. Precision is left out: it moves keys by less than 1e-2."""
         return hashlib.sha256(" ".join([*_SHA256.values(), _SETTINGS]).encode()).hexdigest()
 
     @property

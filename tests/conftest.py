@@ -1,0 +1,23 @@
+"""Settings of the whole test suite."""
+
+from __future__ import annotations
+
+import os
+
+from hypothesis import HealthCheck, settings
+
+# The same examples in every run: a failure seen by a change belongs to that change. Look for new ones with
+# HYPOTHESIS_PROFILE=explore.
+settings.register_profile(
+    "ci",
+    derandomize=True,
+    deadline=None,
+    max_examples=60,
+    suppress_health_check=[HealthCheck.too_slow],
+    print_blob=True,
+)
+settings.register_profile("explore", deadline=None, max_examples=2000)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+
+# Worker threads of the tokeniser warn when a test forks a process.
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
