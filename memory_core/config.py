@@ -21,7 +21,7 @@ class MemoryConfig:
     """The spec of one memory, stored in each of its manifests.
 
     encoder, encoder_fingerprint: which encoder made the keys, and the hash of its weights and settings.
-    units: patterns the memory can hold (its budget). key_dim: size of the encoder's keys, D.
+    units: hidden units, one key each (a pattern owns one per sentence): the budget. key_dim: size of the encoder's keys, D.
     rows, heads, active_rows: fast-weight rows, product-key heads and rows touched by one write (``sparse``).
     learning_rate: multiplies the step size theta; 0 makes the memory read-only.
     surprise_gate: observations whose surprise is below it only strengthen their pattern.
@@ -32,7 +32,7 @@ class MemoryConfig:
     encoder_fingerprint: str
     key_dim: int
     variant: Variant = "sparse"
-    units: int = 16384
+    units: int = 32768
     rows: int = 16384
     heads: int = 16
     active_rows: int = 128

@@ -12,8 +12,8 @@ from memory_core.state import MemoryState
 
 
 def capacity_used(state: MemoryState) -> float:
-    """Share of the units that stand for a pattern, in [0, 1]."""
-    return state.pattern_count / state.config.units
+    """Share of the units that belong to a pattern, in [0, 1]."""
+    return 1.0 - state.bank.units.free_count / state.config.units
 
 
 __all__ = ["capacity_used", "consolidate", "infer", "observe", "surprise"]

@@ -9,12 +9,13 @@ import math
 from typing import Final
 
 import numpy as np
-import torch
 
 from memory_core.encoding.words import analyze
 from memory_core.ids import MemoryName, PatternId
 from memory_core.patterns.channels import ChannelScores, score_patterns
 from memory_core.patterns.novelty import Novelty, explained_share, measure_novelty, surprising_words
+from memory_core.patterns.passages import group_passages
+from memory_core.patterns.unit_table import pool_keys
 from memory_core.patterns.word_table import WordId, word_ids
 from memory_core.results import (
     EncodedText,
@@ -30,29 +31,31 @@ from memory_core.state import MemoryState, to_keys
 CONFIDENCE_BIAS: Final = -5.0
 CONFIDENCE_COSINE: Final = 7.0
 CONFIDENCE_WORDS: Final = 2.5
+QUERY_SEGMENTS_MAX: Final = 8
 NOT_LEARNED_BELOW: Final = 0.25
 SKIP_BELOW: Final = 0.2
 LEARN_ABOVE: Final = 0.7
 
 
 def surprise(state: MemoryState, memory: MemoryName, encoded: EncodedText) -> SurpriseResult:
-    """Novelty of a text: the mean over its segments; the words and the nearest pattern come from the most novel one."""
-    similarity_Nn = (to_keys(state, encoded.keys_SD) @ state.bank.keys_nD.T).cpu().numpy()
-    crowding_n = state.bank.column("crowding_U")
-    spoken = [analyze(encoded.text[start:end], state.config.language) for start, end in encoded.spans]
+    """Novelty of a text: the mean over its passages; the words and the nearest pattern come from the most novel one."""
+    similarity_Sn = state.similarity(to_keys(state, encoded.keys_SD))
+    passages = group_passages(encoded.spans)
+    spans = [(encoded.spans[passage[0]][0], encoded.spans[passage[-1]][1]) for passage in passages]
+    spoken = [analyze(encoded.text[start:end], state.config.language) for start, end in spans]
     novelties = [
-        measure_novelty(similarity_n, crowding_n, state.words, word_ids(words))
-        for similarity_n, words in zip(similarity_Nn, spoken, strict=True)
+        measure_novelty(state.bank, state.words, similarity_Sn[passage].mean(0), word_ids(words), len(passage))
+        for passage, words in zip(passages, spoken, strict=True)
     ]
     score = sum(novelty.score for novelty in novelties) / len(novelties)
-    most = max(range(len(novelties)), key=lambda segment: novelties[segment].score)
+    most = max(range(len(novelties)), key=lambda passage: novelties[passage].score)
     recommendation, reason = _recommend(score, novelties[most])
     nearest = novelties[most].nearest
     return SurpriseResult(
         memory=memory,
         score=score,
         nearest_pattern=None if nearest < 0 else PatternId(state.bank.pattern_id(nearest)),
-        surprising_words=surprising_words(state.words, nearest, encoded.text, encoded.spans[most], spoken[most]),
+        surprising_words=surprising_words(state.words, nearest, encoded.text, spans[most], spoken[most]),
         recommendation=recommendation,
         reason=reason,
     )
@@ -60,12 +63,12 @@ def surprise(state: MemoryState, memory: MemoryName, encoded: EncodedText) -> Su
 
 def infer(state: MemoryState, memory: MemoryName, query: EncodedText, options: InferOptions) -> InferResult:
     """Answer from the patterns that the query activates; composed from their exemplars, never invented."""
-    key_D = torch.nn.functional.normalize(to_keys(state, query.keys_SD).mean(0), dim=-1)
+    keys_SD = pool_keys(to_keys(state, query.keys_SD), QUERY_SEGMENTS_MAX)
     words = word_ids(analyze(query.text, state.config.language))
     allowed = _allowed_slots(state, options)
     if not len(allowed):
         return InferResult(memory=memory, response="", confidence=0.0, mode="not_learned", patterns=())
-    scores = score_patterns(state, key_D, words)
+    scores = score_patterns(state, keys_SD, words)
     matches = _matches(state, scores, allowed, options)
     confidence = _confidence(state, scores, allowed, words)
     if confidence < NOT_LEARNED_BELOW:

@@ -67,7 +67,7 @@ class MemoryState:
     def parameter_count(self) -> int:
         """Numbers fixed at creation: fast weights, pattern keys and precision. Never changes."""
         fast = sum(tensor.numel() for tensor in self.fast_weights.values())
-        return fast + self.bank.keys_UD.numel() + self.precision.precision_DD.numel()
+        return fast + self.bank.units.keys_UD.numel() + self.precision.precision_DD.numel()
 
     @property
     def size_bytes(self) -> int:
@@ -79,6 +79,11 @@ class MemoryState:
         """Value codes of the patterns in use, shape (n, D)."""
         ids_n = self.bank.column("pattern_id_U")
         return value_codes(ids_n, self.config.key_dim, self.config.seed).to(self.device)
+
+    def similarity(self, keys_SD: torch.Tensor) -> np.ndarray:
+        """Cosine of each key with its nearest unit of every pattern, shape (S, n)."""
+        units = self.bank.units
+        return units.best_per_pattern((keys_SD @ units.keys_uD.T).cpu().numpy())
 
     def address_keys(self, keys_ND: torch.Tensor) -> torch.Tensor:
         """Keys as the fast weights see them: centred by a mean that is frozen early, unit norm."""
@@ -123,7 +128,8 @@ class MemoryState:
         words, links = self.words, self.transitions
         patterns = {name: torch.from_numpy(self.bank.column(name)) for name in COLUMNS}
         patterns |= {
-            "keys_nD": self.bank.keys_nD,
+            "keys_uD": self.bank.units.keys_uD,
+            "owner_u": torch.from_numpy(self.bank.units.owner_u),
             "word_nW": torch.from_numpy(words.word_UW[:n_patterns]),
             "word_count_nW": torch.from_numpy(words.count_UW[:n_patterns]),
             "word_length_n": torch.from_numpy(words.length_U[:n_patterns]),
@@ -172,7 +178,7 @@ class MemoryState:
 
     def _load_bank(self, tensors: dict[str, torch.Tensor], n_patterns: int, next_pattern_id: int) -> None:
         self.bank.count, self.bank.next_pattern_id = n_patterns, next_pattern_id
-        _copy_into(self.bank.keys_nD, tensors["keys_nD"])
+        self.bank.units.load(tensors["keys_uD"], tensors["owner_u"].numpy())
         for name in COLUMNS:
             column = self.bank.column(name)
             np.copyto(column, tensors[name].numpy(), casting="no")

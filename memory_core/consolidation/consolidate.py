@@ -7,6 +7,7 @@ Shapes: n patterns in use, m patterns kept.
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from typing import Final
 
 import numpy as np
@@ -50,16 +51,27 @@ def _find_duplicates(state: MemoryState) -> np.ndarray:
     n_patterns = state.pattern_count
     merged_into_n = np.arange(n_patterns)
     exemplars = {slot: list(texts) for slot, texts in enumerate(state.bank.exemplars)}
-    keys_nD = state.bank.keys_nD
-    for start in range(0, n_patterns, _ROWS_AT_ONCE):
-        close = torch.nonzero(torch.triu(keys_nD[start : start + _ROWS_AT_ONCE] @ keys_nD.T >= MERGE_COSINE, start + 1))
-        for row, later in close.tolist():
-            kept = int(merged_into_n[start + row])
-            if merged_into_n[later] == later and _are_duplicates(state, kept, later):
-                union = _union(exemplars[kept], exemplars[later])
-                if len(union) <= state.config.exemplars_per_pattern:
-                    merged_into_n[later], exemplars[kept] = kept, union
+    single_m = np.flatnonzero(
+        np.bincount(state.bank.units.owner_u[state.bank.units.owned()], minlength=n_patterns) == 1
+    )
+    for first, second in _close_pairs(state, single_m):
+        kept = int(merged_into_n[first])
+        if merged_into_n[second] == second and _are_duplicates(state, kept, second):
+            union = _union(exemplars[kept], exemplars[second])
+            if len(union) <= state.config.exemplars_per_pattern:
+                merged_into_n[second], exemplars[kept] = kept, union
     return merged_into_n
+
+
+def _close_pairs(state: MemoryState, slots_m: np.ndarray) -> Iterator[tuple[int, int]]:
+    """Pairs of one-sentence patterns, older first, whose keys are nearly the same."""
+    units = state.bank.units
+    unit_of = {int(units.owner_u[unit]): unit for unit in units.owned().tolist()}
+    keys_mD = units.keys_uD[[unit_of[slot] for slot in slots_m.tolist()]]
+    for start in range(0, len(slots_m), _ROWS_AT_ONCE):
+        close = torch.triu(keys_mD[start : start + _ROWS_AT_ONCE] @ keys_mD.T, start + 1) >= MERGE_COSINE
+        for row, column in torch.nonzero(close).tolist():
+            yield int(slots_m[start + row]), int(slots_m[column])
 
 
 def _are_duplicates(state: MemoryState, first: int, second: int) -> bool:
@@ -91,7 +103,8 @@ def _keep(state: MemoryState, merged_into_n: np.ndarray) -> MemoryState:
 def _move_bank(state: MemoryState, result: MemoryState, kept_m: np.ndarray, merged_into_n: np.ndarray) -> None:
     source, target = state.bank, result.bank
     target.count, target.next_pattern_id = len(kept_m), source.next_pattern_id
-    target.keys_nD.copy_(source.keys_UD[torch.from_numpy(kept_m)])
+    for home, slot in enumerate(kept_m.tolist()):
+        target.units.own(home, source.units.keys_uD[source.units.units_of(slot)])
     for name in COLUMNS:
         target.column(name)[:] = source.column(name)[kept_m]
     target.exemplars = [source.exemplars[slot] for slot in kept_m.tolist()]

@@ -1,4 +1,4 @@
-"""What the hidden units stand for: one slot per pattern, in fixed arrays.
+"""What the hidden units stand for: one slot per pattern, in fixed arrays, and the units that lead to it.
 
 Slots 0 .. count-1 are in use. A slot that is replaced gets a new pattern id, so ids are never reused.
 Shapes: U units, D key_dim, n patterns in use.
@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from memory_core.config import MemoryConfig
+from memory_core.patterns.unit_table import UnitTable, pool_keys
 from memory_core.results import Exemplar
 
 COLUMNS = {
@@ -19,6 +20,7 @@ COLUMNS = {
     "uses_U": np.int32,
     "birth_surprise_U": np.float32,
     "crowding_U": np.float32,
+    "segments_U": np.int32,
 }
 
 
@@ -29,19 +31,14 @@ class PatternBank:
         self._config = config
         self.count = 0
         self.next_pattern_id = 0
-        self.keys_UD = torch.zeros(config.units, config.key_dim, device=device)
+        self.units = UnitTable(config.units, config.key_dim, device)
         self.columns = {name: np.zeros(config.units, dtype=kind) for name, kind in COLUMNS.items()}
         self.exemplars: list[tuple[Exemplar, ...]] = []
 
     @property
     def is_full(self) -> bool:
-        """True when every unit holds a pattern."""
-        return self.count == self._config.units
-
-    @property
-    def keys_nD(self) -> torch.Tensor:
-        """Keys in use, a view of shape (n, D)."""
-        return self.keys_UD[: self.count]
+        """True when no unit is free: the next pattern replaces one."""
+        return self.units.free_count == 0
 
     def column(self, name: str) -> np.ndarray:
         """One counter of the patterns in use, a view of shape (n,)."""
@@ -51,14 +48,20 @@ class PatternBank:
         """The id that callers see for a slot."""
         return int(self.columns["pattern_id_U"][slot])
 
-    def recruit(self, key_D: torch.Tensor, exemplar: Exemplar, surprise: float) -> int:
+    def segment_count(self, slot: int) -> int:
+        """How many segments the text of a slot had."""
+        return int(self.columns["segments_U"][slot])
+
+    def recruit(self, keys_SD: torch.Tensor, exemplar: Exemplar, surprise: float) -> int:
         """Give the next free slot, or the weakest one when full, to a new pattern; returns the slot."""
         slot = self.weakest_slot() if self.is_full else self.count
         if slot == self.count:
             self.count += 1
             self.exemplars.append(())
-        self.keys_UD[slot] = key_D
-        values = (self.next_pattern_id, exemplar.seq, exemplar.seq, 1, surprise, 0.0)
+        else:
+            self.units.release(slot)
+        self.units.own(slot, pool_keys(keys_SD, self.units.free_count))
+        values = (self.next_pattern_id, exemplar.seq, exemplar.seq, 1, surprise, 0.0, len(keys_SD))
         for name, value in zip(COLUMNS, values, strict=True):
             self.columns[name][slot] = value
         self.exemplars[slot] = (exemplar,)
@@ -94,13 +97,3 @@ class PatternBank:
         recency_n = 0.5 + 0.5 * self.column("last_seq_U") / newest
         strength_n = self.column("uses_U") * recency_n * (0.05 + self.column("birth_surprise_U"))
         return int(strength_n.argmin())
-
-    def clone(self) -> PatternBank:
-        """An independent copy; exemplars are immutable and shared."""
-        copy = PatternBank(self._config, self.keys_UD.device)
-        copy.count, copy.next_pattern_id = self.count, self.next_pattern_id
-        copy.keys_UD[: self.count] = self.keys_nD
-        for name, values in self.columns.items():
-            copy.columns[name][: self.count] = values[: self.count]
-        copy.exemplars = list(self.exemplars)
-        return copy

@@ -32,20 +32,21 @@ class ChannelScores:
     cosine_n: np.ndarray
 
 
-def score_patterns(state: MemoryState, key_D: torch.Tensor, words: list[WordId]) -> ChannelScores:
-    """Scores of all n patterns for one query key and its words."""
-    centred_D = state.precision.centre(key_D[None])[0]
-    directions_D2 = torch.stack([key_D, state.precision.precision_DD @ centred_D], dim=1)
-    dense_n2 = (state.bank.keys_nD @ directions_D2).cpu().double().numpy()
-    answer_V = state.network.read(state.fast_weights, state.address_keys(key_D[None]))[0]
+def score_patterns(state: MemoryState, keys_SD: torch.Tensor, words: list[WordId]) -> ChannelScores:
+    """Scores of all n patterns for the keys of a query's segments and its words."""
+    sharpened_SD = state.precision.centre(keys_SD) @ state.precision.precision_DD
+    units = state.bank.units
+    dense_Qu = (torch.cat([keys_SD, sharpened_SD]) @ units.keys_uD.T).cpu().numpy()
+    cosine_n, precision_n = units.best_per_pattern(dense_Qu).astype(np.float64).reshape(2, len(keys_SD), -1).mean(1)
+    answer_V = state.network.read(state.fast_weights, state.address_keys(keys_SD)).mean(0)
     parts = {
-        "precision": standardise(dense_n2[:, 1]),
+        "precision": standardise(precision_n),
         "words": standardise(state.words.scores(words)),
         "weights": standardise((state.codes() @ answer_V).cpu().double().numpy()),
     }
     own_n = parts["precision"] + parts["words"]
     parts["context"] = _context(state, own_n)
-    return ChannelScores(total_n=own_n + parts["context"], parts=parts, cosine_n=dense_n2[:, 0])
+    return ChannelScores(total_n=own_n + parts["context"], parts=parts, cosine_n=cosine_n)
 
 
 def standardise(scores_n: np.ndarray) -> np.ndarray:

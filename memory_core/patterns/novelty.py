@@ -21,6 +21,7 @@ from typing import Final
 import numpy as np
 
 from memory_core.encoding.words import Word
+from memory_core.patterns.bank import PatternBank
 from memory_core.patterns.word_table import WordId, WordTable, is_content, word_id
 from memory_core.results import SurprisingWord
 
@@ -45,16 +46,24 @@ class Novelty:
 NOTHING_KNOWN: Final = Novelty(1.0, -1, 0.0)
 
 
-def measure_novelty(similarity_n: np.ndarray, crowding_n: np.ndarray, table: WordTable, words: list[WordId]) -> Novelty:
-    """Compare a text with all patterns; ``crowding_n``: cosine of each pattern to its nearest neighbour."""
+def measure_novelty(
+    bank: PatternBank, table: WordTable, similarity_n: np.ndarray, words: list[WordId], segments: int
+) -> Novelty:
+    """Compare a passage of ``segments`` segments with all patterns; ``similarity_n``: its cosine with each."""
     if not len(similarity_n):
         return NOTHING_KNOWN
     rarity = {word: table.rarity(word) for word in words}
-    best, slot = max(
-        (_affinity(slot, similarity_n, crowding_n, table, rarity), slot) for slot in _nearest(similarity_n)
-    )
-    content = {word: value for word, value in rarity.items() if is_content(word)}
-    change = 1.0 - _shared(table, slot, content or rarity, only_content=bool(content))
+    content = {word: value for word, value in rarity.items() if is_content(word)} or rarity
+    best, slot, change = -math.inf, -1, 0.0
+    for candidate in _nearest(similarity_n):
+        # A passage inside a longer pattern is known: what else that pattern says does not count against it.
+        counts_extra = bank.segment_count(candidate) <= segments
+        crowding = max(CROWDING_FLOOR, float(bank.columns["crowding_U"][candidate]))
+        shared = _shared(table, candidate, rarity, counts_extra=counts_extra)
+        affinity = float(similarity_n[candidate]) + WORDS_WEIGHT * shared - CROWDING_WEIGHT * crowding
+        if affinity > best:
+            best, slot = affinity, candidate
+            change = 1.0 - _shared(table, candidate, content, counts_extra=counts_extra)
     known = 1.0 / (1.0 + math.exp(min(50.0, BETA * (TAU - best))))
     score = 1.0 - known * (1.0 - CHANGE_WEIGHT * math.sqrt(max(0.0, change)))
     return Novelty(min(1.0, max(0.0, score)), slot, float(similarity_n[slot]))
@@ -94,20 +103,18 @@ def _nearest(similarity_n: np.ndarray) -> list[int]:
     return np.argpartition(similarity_n, -CANDIDATES)[-CANDIDATES:].tolist()
 
 
-def _affinity(
-    slot: int, similarity_n: np.ndarray, crowding_n: np.ndarray, table: WordTable, rarity: dict[WordId, float]
-) -> float:
-    crowding = max(CROWDING_FLOOR, float(crowding_n[slot]))
-    return (
-        float(similarity_n[slot])
-        + WORDS_WEIGHT * _shared(table, slot, rarity, only_content=False)
-        - CROWDING_WEIGHT * crowding
+def _shared(table: WordTable, slot: int, rarity: dict[WordId, float], *, counts_extra: bool) -> float:
+    """Overlap of a text's words with a slot's, weighted by rarity, in [0, 1].
+
+    Dice's coefficient where the slot's other words count, else the share of the text's words that the slot carries.
+    """
+    known = table.words_of(slot)
+    common = sum(value for word, value in rarity.items() if word in known)
+    own = sum(rarity.values())
+    if not counts_extra:
+        return common / own if own else 1.0
+    only_content = all(map(is_content, rarity))
+    theirs = sum(
+        rarity[word] if word in rarity else table.rarity(word) for word in known if is_content(word) or not only_content
     )
-
-
-def _shared(table: WordTable, slot: int, rarity: dict[WordId, float], *, only_content: bool) -> float:
-    """Dice overlap of a text's words with a slot's, weighted by rarity, in [0, 1]."""
-    known = [word for word in table.words_of(slot) if is_content(word) or not only_content]
-    common = sum(rarity.get(word, 0.0) for word in known)
-    total = sum(rarity.values()) + sum(rarity[word] if word in rarity else table.rarity(word) for word in known)
-    return 2.0 * common / total if total else 1.0
+    return 2.0 * common / (own + theirs) if own + theirs else 1.0
