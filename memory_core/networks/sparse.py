@@ -5,13 +5,13 @@ diagonal Kalman form of the delta rule and plays the part of elastic weight cons
 arXiv 2510.15103, motivates writing few rows; the gain is Kalman's). One step, a = sparse address of the key:
 
     y = W[rows]^T a ;  e = v - y                       momentary surprise, gradient of Titans eq. 12 is -2 a e^T
-    S = sum P a^2 ;  el = max(S / (r + S), floor) * theta
-    g = P a el / S ;  W[rows] += g e^T ;  P = clamp(P (1 - g a) + q, 1e-4, 1)
+    W[rows] += g e^T                                   g and the step of P: see ``row_gains``
 
 ``sum(g a) = el`` exactly, so each repeat shrinks the error by 1 - el. The chunk form solves one triangular system
 (DeltaNet's UT form, arXiv 2406.06484, with write vector g beside read vector a): it equals the single steps.
+With bfloat16 rows it rounds once a block, the single steps once a pair: equal up to that rounding.
 
-Shapes: N pairs, D key_dim, V value_dim, R rows, K active rows, B pairs of one block.
+Shapes: N pairs, D key_dim, V value_dim, R rows, K active rows, B pairs of one block, T rows touched by a block.
 """
 
 from __future__ import annotations
@@ -19,17 +19,18 @@ from __future__ import annotations
 from typing import Final
 
 import torch
+from torch.nn.functional import embedding_bag
 
 from memory_core.config import MemoryConfig
 from memory_core.errors import LearningFailed
 from memory_core.networks.network import FastWeights
 from memory_core.networks.product_keys import ProductKeys
+from memory_core.networks.row_gains import step_gains
+from memory_core.networks.touched_rows import Floats, TouchedRows
 
-NOISE_R: Final = 0.2
-GAIN_FLOOR: Final = 0.35
-DRIFT_Q: Final = 1e-6
-VARIANCE_MIN: Final = 1e-4
-BLOCK: Final = 64
+BLOCK: Final = 256
+# Rows gathered or written at once: the slice stays in the processor's cache.
+ROWS_AT_ONCE: Final = 1024
 
 
 class SparseNetwork:
@@ -51,65 +52,71 @@ class SparseNetwork:
     def update(
         self, weights: FastWeights, keys_ND: torch.Tensor, values_NV: torch.Tensor, step_size: float
     ) -> tuple[FastWeights, torch.Tensor, torch.Tensor]:
-        """See Network.update; blocks of 64 pairs are solved at once."""
+        """See Network.update; up to 256 pairs are solved at once."""
         rows_NK, activations_NK = self._addresses.address(keys_ND)
-        if not bool(torch.isfinite(activations_NK).all() and torch.isfinite(values_NV).all()):
-            raise LearningFailed(
-                "A key or value is not finite; nothing was learned.", hint="Report the text's encoder."
-            )
+        if len(keys_ND) > BLOCK:
+            # A later block may fail: the caller's weights must survive that.
+            weights = {name: tensor.clone() for name, tensor in weights.items()}
         losses, norms = [], []
-        for start in range(0, keys_ND.shape[0], BLOCK):
+        for start in range(0, len(keys_ND), BLOCK):
             block = slice(start, start + BLOCK)
-            loss_B, norm_B = self._update_block(
-                weights, rows_NK[block], activations_NK[block], values_NV[block], step_size
-            )
+            loss_B, norm_B = _update_block(weights, rows_NK[block], activations_NK[block], values_NV[block], step_size)
             losses.append(loss_B)
             norms.append(norm_B)
         return weights, torch.cat(losses), torch.cat(norms)
 
     def read(self, weights: FastWeights, keys_ND: torch.Tensor) -> torch.Tensor:
         """See Network.read."""
-        rows_NK, activations_NK = self._addresses.address(keys_ND)
-        return torch.einsum("nk,nkv->nv", activations_NK, weights["rows_RV"][rows_NK])
-
-    def _update_block(
-        self,
-        weights: FastWeights,
-        rows_BK: torch.Tensor,
-        activations_BK: torch.Tensor,
-        values_BV: torch.Tensor,
-        step_size: float,
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        gains_BK = _gains(weights["variance_R"], rows_BK, activations_BK, step_size)
-        touched_T, slots = rows_BK.unique(return_inverse=True)
-        before_TV = weights["rows_RV"][touched_T]
-        reads_BT = _spread(slots, activations_BK, len(touched_T))
-        writes_BT = _spread(slots, gains_BK, len(touched_T))
-        coupling_BB = torch.tril(reads_BT @ writes_BT.T, diagonal=-1)
-        coupling_BB.diagonal().fill_(1.0)
-        errors_BV = torch.linalg.solve_triangular(
-            coupling_BB, values_BV - reads_BT @ before_TV, upper=False, unitriangular=True
-        )
-        weights["rows_RV"][touched_T] = torch.addmm(before_TV, writes_BT.T, errors_BV)
-        error_norms_B = errors_BV.norm(dim=-1)
-        return error_norms_B.square(), gains_BK.norm(dim=-1) * error_norms_B
+        return _read(weights["rows_RV"], *self._addresses.address(keys_ND))
 
 
-def _spread(slots_BK: torch.Tensor, amounts_BK: torch.Tensor, width: int) -> torch.Tensor:
-    return torch.zeros(len(slots_BK), width, device=amounts_BK.device).scatter_add_(1, slots_BK, amounts_BK)
+def _update_block(
+    weights: FastWeights,
+    rows_BK: torch.Tensor,
+    activations_BK: torch.Tensor,
+    values_BV: torch.Tensor,
+    step_size: float,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    table_RV, variance_R, device = weights["rows_RV"], weights["variance_R"], values_BV.device
+    touched = TouchedRows.of(rows_BK.cpu().numpy(), len(table_RV))
+    reads_BK = activations_BK.cpu().numpy()
+    rows_T = torch.from_numpy(touched.rows_T).to(device)
+    variance_T = variance_R[rows_T].cpu()
+    gains_BK = step_gains(variance_T.numpy(), touched.slots_BK, reads_BK, step_size)
+    errors_BV = torch.linalg.solve_triangular(
+        torch.from_numpy(touched.coupling(reads_BK, gains_BK)).to(device),
+        values_BV - _read(table_RV, rows_BK, activations_BK),
+        upper=False,
+        unitriangular=True,
+    ).contiguous()
+    error_norms_B = errors_BV.norm(dim=-1)
+    delta_norms_B = torch.from_numpy(gains_BK).to(device).norm(dim=-1) * error_norms_B
+    losses_B = error_norms_B.square()
+    if not bool(torch.isfinite(losses_B + delta_norms_B).all()):
+        raise LearningFailed("A step is not a finite number; nothing was learned.", hint="Report the text's encoder.")
+    _write(table_RV, touched, gains_BK, errors_BV)
+    variance_R[rows_T] = variance_T.to(device)
+    return losses_B, delta_norms_B
 
 
-def _gains(
-    variance_R: torch.Tensor, rows_BK: torch.Tensor, activations_BK: torch.Tensor, step_size: float
-) -> torch.Tensor:
-    """Write vectors of each pair; steps the variances in order (they do not depend on the values)."""
-    gains = []
-    for rows_K, activations_K in zip(rows_BK, activations_BK, strict=True):
-        variance_K = variance_R[rows_K]
-        weighted_K = variance_K * activations_K
-        total = weighted_K @ activations_K
-        gain_K = weighted_K * (step_size * torch.clamp_min(total / (NOISE_R + total), GAIN_FLOOR) / total)
-        stepped_K = variance_K * (1 - gain_K * activations_K) + DRIFT_Q
-        variance_R[rows_K] = stepped_K.clamp_(VARIANCE_MIN, 1.0)
-        gains.append(gain_K)
-    return torch.stack(gains)
+def _read(table_RV: torch.Tensor, rows_NK: torch.Tensor, activations_NK: torch.Tensor) -> torch.Tensor:
+    if table_RV.dtype == torch.float32:
+        return embedding_bag(rows_NK, table_RV, per_sample_weights=activations_NK, mode="sum")
+    pairs = max(1, ROWS_AT_ONCE // rows_NK.shape[1])
+    slices = [slice(start, start + pairs) for start in range(0, len(rows_NK), pairs)]
+    return torch.cat(
+        [torch.einsum("nk,nkv->nv", activations_NK[part], table_RV[rows_NK[part]].float()) for part in slices]
+    )
+
+
+def _write(table_RV: torch.Tensor, touched: TouchedRows, gains_BK: Floats, errors_BV: torch.Tensor) -> None:
+    device = errors_BV.device
+    gains_E = torch.from_numpy(gains_BK.ravel()[touched.order_E]).to(device)
+    pair_E, starts_T = torch.from_numpy(touched.pair_E).to(device), touched.starts_T
+    rows_T = torch.from_numpy(touched.rows_T).to(device)
+    for first in range(0, len(starts_T), ROWS_AT_ONCE):
+        last = min(first + ROWS_AT_ONCE, len(starts_T))
+        entries = slice(int(starts_T[first]), int(starts_T[last]) if last < len(starts_T) else None)
+        bags = torch.from_numpy(starts_T[first:last] - starts_T[first]).to(device)
+        delta_TV = embedding_bag(pair_E[entries], errors_BV, bags, per_sample_weights=gains_E[entries], mode="sum")
+        table_RV.index_add_(0, rows_T[first:last], delta_TV.to(table_RV.dtype))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 
 from memory_core.networks.network import FastWeights
-from memory_core.networks.sparse import DRIFT_Q, GAIN_FLOOR, NOISE_R, VARIANCE_MIN
+from memory_core.networks.row_gains import DRIFT_Q, GAIN_FLOOR, NOISE_R, VARIANCE_MIN
 
 
 def update_one(
@@ -21,5 +21,7 @@ def update_one(
     el = max(float(total / (NOISE_R + total)), GAIN_FLOOR) * step_size
     gain_K = variance_K * activations_K * el / total
     weights["rows_RV"][rows_K] += torch.outer(gain_K, error_V)
-    weights["variance_R"][rows_K] = (variance_K * (1 - gain_K * activations_K) + DRIFT_Q).clamp(VARIANCE_MIN, 1.0)
+    weights["variance_R"][rows_K] = (variance_K * (1 - gain_K * activations_K) + float(DRIFT_Q)).clamp(
+        float(VARIANCE_MIN), 1.0
+    )
     return float(error_V.square().sum())
