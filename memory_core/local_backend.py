@@ -7,6 +7,7 @@ next call opens the memory again.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, TypeVar
@@ -39,6 +40,7 @@ from memory_core.writer import MemoryWriter, WriterSettings
 
 T = TypeVar("T")
 THREADS: Final = 64
+_LOG: Final = logging.getLogger(__name__)
 
 
 class LocalBackend:
@@ -128,8 +130,15 @@ class LocalBackend:
         opening, self._writers = list(self._writers.values()), {}
         for opened in await asyncio.gather(*opening, return_exceptions=True):
             if isinstance(opened, MemoryWriter):
-                await self._in_thread(opened.close)
+                await self._close_writer(opened)
         self._threads.shutdown(wait=False)
+
+    async def _close_writer(self, writer: MemoryWriter) -> None:
+        try:
+            await self._in_thread(writer.close)
+        except NeuralMemoryError as error:
+            # The journal has it all; only the next start is slower.
+            _LOG.warning("Memory %s was closed without a snapshot: %s", writer.name, error.code)
 
     async def _with_writer(self, name: MemoryName, call: Callable[[MemoryWriter], T]) -> T:
         writer = await self._writer(name)

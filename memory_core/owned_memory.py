@@ -7,6 +7,7 @@ methods; ``state_lock`` is held while the state that readers use changes.
 from __future__ import annotations
 
 import threading
+import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -26,7 +27,7 @@ from memory_core.storage.blobs import BlobRef
 from memory_core.storage.catalog import Catalog
 from memory_core.storage.checkpoints import CheckpointShelf
 from memory_core.storage.journal import Run
-from memory_core.storage.lineage import Lineage, extended
+from memory_core.storage.lineage import NEW_LINEAGE, Lineage, advanced, branched
 from memory_core.storage.manifest import Checkpoint, Head, Snapshot
 from memory_core.storage.memory_files import MemoryFiles, StateFacts, checkpoint_exists
 from memory_core.storage.object_store import ObjectStore
@@ -43,9 +44,10 @@ def utc_now() -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A state beside the current one, until a head that names it exists. ``snapshot`` when it is stored already."""
+    """A state with its position and history; ``snapshot`` when it is stored already."""
 
     state: MemoryState
+    seq: Seq
     lineage: Lineage
     snapshot: Snapshot | None = None
 
@@ -63,7 +65,7 @@ class OwnedMemory:
         self.shelf = CheckpointShelf(store, Catalog(store))
         self.answers = AnswerTable()
         self.seq = Seq(0)
-        self.lineage: Lineage = ()
+        self.lineage: Lineage = NEW_LINEAGE
         self.candidate: Candidate | None = None
         self.consolidated: ConsolidateResult | None = None
         self.checkpoint: Checkpoint | None = None
@@ -134,13 +136,14 @@ class OwnedMemory:
         snapshot = self.head.snapshot
         if not self._is_head_current or not snapshot.is_shared or snapshot.blobs is None:
             parts = self.state.to_parts()
-            snapshot = self.files.write_shared(parts.blobs, self._facts(self.state, self.lineage, parts))
+            snapshot = self.files.write_shared(parts.blobs, _facts(self._current, parts))
         self.checkpoint = Checkpoint(
             memory=self.name,
             tag=tag,
             description=description,
             created_at=self._clock().isoformat(),
             epoch=self.files.epoch,
+            number=self.files.next_number(),
             parent=self.head.parent,
             config=self.config,
             snapshot=snapshot,
@@ -155,21 +158,22 @@ class OwnedMemory:
     def load_checkpoint(self, tag: Tag) -> on.CheckpointLoaded:
         """Read a checkpoint as the candidate."""
         found = self.shelf.find(self.name, tag)
-        snapshot = replace(found.snapshot, seq=self.seq)
-        self.candidate = Candidate(self._load(snapshot), snapshot.lineage, snapshot)
+        lineage = branched(found.snapshot.lineage, uuid.uuid4().hex[:12])
+        snapshot = replace(found.snapshot, lineage=lineage)
+        self.candidate = Candidate(self._load(snapshot), snapshot.seq, lineage, snapshot)
         return on.CheckpointLoaded()
 
     def compute_consolidation(self, steps: int) -> on.ConsolidationComputed:
         """Consolidate into the candidate."""
         state, self.consolidated = engine.consolidate(self.state, self.name, steps)
-        self.candidate = Candidate(state, self.lineage)
+        self.candidate = Candidate(state, self.seq, self.lineage)
         return on.ConsolidationComputed()
 
     def publish_head(self, kind: HeadKind) -> on.HeadPublished:
         """Make the next recovery start from the recovered, current, checkpointed or candidate state."""
-        number = self.files.next_head_number()
-        open_run = self.files.open_run(self.seq)
+        number = self.files.next_number()
         is_seal = kind is HeadKind.SEAL
+        open_run = self.files.open_run(_required(self.candidate).seq if kind is HeadKind.REPLACEMENT else self.seq)
         head = replace(
             self.head,
             epoch=self.files.epoch,
@@ -186,8 +190,8 @@ class OwnedMemory:
         """Make the candidate the current state."""
         candidate, self.candidate = _required(self.candidate), None
         with self.state_lock:
-            self.state, self.lineage = candidate.state, candidate.lineage
-        return on.StateAdopted()
+            self.state, self.seq, self.lineage = candidate.state, candidate.seq, candidate.lineage
+        return on.StateAdopted(candidate.seq)
 
     def prune(self) -> on.StoragePruned:
         """Delete what the two newest heads do not need."""
@@ -209,26 +213,20 @@ class OwnedMemory:
         if kind is HeadKind.CHECKPOINT:
             return _required(self.checkpoint).snapshot
         if kind is HeadKind.SNAPSHOT:
-            return self._write_private(number, self.state, self.lineage)
+            return self._write_private(number, self._current)
         candidate = _required(self.candidate)
-        return candidate.snapshot or self._write_private(number, candidate.state, candidate.lineage)
+        return candidate.snapshot or self._write_private(number, candidate)
 
-    def _write_private(self, number: int, state: MemoryState, lineage: Lineage) -> Snapshot:
-        parts = state.to_parts()
-        return self.files.write_private(number, parts.blobs, self._facts(state, lineage, parts))
+    @property
+    def _current(self) -> Candidate:
+        return Candidate(self.state, self.seq, self.lineage)
+
+    def _write_private(self, number: int, chosen: Candidate) -> Snapshot:
+        parts = chosen.state.to_parts()
+        return self.files.write_private(number, parts.blobs, _facts(chosen, parts))
 
     def _write_answers(self, number: int) -> BlobRef | None:
         return self.files.write_answers(number, self.answers.to_json()) if len(self.answers) else None
-
-    def _facts(self, state: MemoryState, lineage: Lineage, parts: StateParts) -> StateFacts:
-        return StateFacts(
-            seq=self.seq,
-            weight_hash=state.weight_hash(),
-            observation_count=state.observation_count,
-            pattern_count=state.pattern_count,
-            lineage=lineage,
-            header=parts.header,
-        )
 
     def _load(self, snapshot: Snapshot) -> MemoryState:
         groups = self.files.read_groups(snapshot)
@@ -250,7 +248,7 @@ class OwnedMemory:
 
     def _advance(self, record: JournalRecord) -> None:
         self.seq = record.last_seq
-        self.lineage = extended(self.lineage, record.first_seq, record.last_seq, self.state.observation_count)
+        self.lineage = advanced(self.lineage, record.last_seq, self.state.observation_count)
 
     def _answer(self, record: JournalRecord, outcomes: tuple[ObserveOutcome, ...], refusal: Refusal | None) -> Answer:
         answer = Answer(
@@ -263,6 +261,17 @@ class OwnedMemory:
         if record.request_id:
             self.answers.remember(record.request_id, answer)
         return answer
+
+
+def _facts(chosen: Candidate, parts: StateParts) -> StateFacts:
+    return StateFacts(
+        seq=chosen.seq,
+        weight_hash=chosen.state.weight_hash(),
+        observation_count=chosen.state.observation_count,
+        pattern_count=chosen.state.pattern_count,
+        lineage=chosen.lineage,
+        header=parts.header,
+    )
 
 
 def learning_broke() -> LearningFailed:

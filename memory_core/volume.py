@@ -10,6 +10,7 @@ from memory_core.results import CheckpointPage, ForkResult, MemoryInfo, MemoryPa
 from memory_core.state import MemoryState
 from memory_core.storage.catalog import Catalog, MemoryEntry
 from memory_core.storage.checkpoints import CheckpointShelf
+from memory_core.storage.lineage import NEW_LINEAGE
 from memory_core.storage.manifest import Snapshot
 from memory_core.storage.object_store import ObjectStore
 from memory_core.writer import MemoryWriter, WriterSettings
@@ -67,7 +68,7 @@ def initial_snapshot(config: MemoryConfig) -> Snapshot:
         weight_hash=state.weight_hash(),
         observation_count=0,
         pattern_count=0,
-        lineage=(),
+        lineage=NEW_LINEAGE,
         header={},
         blobs=None,
     )

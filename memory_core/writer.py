@@ -14,7 +14,7 @@ from typing import Final, TypeVar
 
 from memory_core import engine
 from memory_core.config import MemoryConfig
-from memory_core.errors import Internal, LearningFailed, ReadOnly, Unavailable
+from memory_core.errors import Fenced, Internal, LearningFailed, ReadOnly, Unavailable
 from memory_core.group_commit import GroupCommit, Waiting
 from memory_core.ids import Epoch, MemoryName, RequestId, Seq, Tag
 from memory_core.lifecycle import events as on
@@ -188,11 +188,18 @@ class MemoryWriter:
             )
 
     def close(self, *, must_fold: bool = True) -> None:
-        """Give the memory up. Folds the journal into a snapshot when there is one, which makes the next open fast."""
+        """Give the memory up; handles are released in any case.
+
+        Folds what the journal holds into a snapshot, which makes the next open fast. Unavailable when that failed;
+        nothing acknowledged depends on it.
+        """
         with self._lane:
-            if self.is_usable:
-                self._owner.drive(on.CloseRequested(must_fold))
-            elif self._owner.life.epoch is not None:
+            try:
+                if self.is_usable:
+                    self._owner.drive(on.CloseRequested(must_fold))
+            except Fenced:
+                pass  # the new owner folds
+            finally:
                 self._memory.release()
 
     def _commit(self, group: list[WaitingObserve]) -> None:

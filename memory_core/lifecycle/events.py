@@ -115,7 +115,9 @@ class HeadPublished:
 
 @dataclass(frozen=True, slots=True)
 class StateAdopted:
-    """The loaded or computed state is the current one."""
+    """The loaded or computed state, which the newest head names, is the current one. Its position may be smaller."""
+
+    seq: Seq
 
 
 @dataclass(frozen=True, slots=True)

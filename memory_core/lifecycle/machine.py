@@ -164,8 +164,11 @@ def _learn(life: Life, effect: Effect, event: on.Completion) -> Life:
             return replace(life, applied_seq=life.appended_seq)
         case do.AnswerGroup(), _:
             return _fold_if_due(life)
-        case do.PublishHead(kind), on.HeadPublished(snapshot_seq) if kind is not HeadKind.SEAL:
+        case do.PublishHead(HeadKind.SNAPSHOT | HeadKind.CHECKPOINT), on.HeadPublished(snapshot_seq):
             return replace(life, snapshot_seq=snapshot_seq, journal_records=0, journal_bytes=0)
+        case do.AdoptState(), on.StateAdopted(seq):
+            moved = replace(life, snapshot_seq=seq, applied_seq=seq, appended_seq=seq)
+            return replace(moved, journal_records=0, journal_bytes=0)
     return life
 
 

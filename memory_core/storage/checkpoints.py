@@ -77,8 +77,8 @@ class CheckpointShelf:
 
 
 def _position(item: Checkpoint) -> str:
-    """Greater means newer; positions in the journal only grow."""
-    return f"{item.snapshot.seq:020d}~{item.created_at}~{item.tag}"
+    """Greater means newer, whatever the clock said."""
+    return f"{item.epoch:010d}-{item.number:010d}"
 
 
 def _checkpoint_not_found(name: MemoryName, tag: Tag) -> NotFound:

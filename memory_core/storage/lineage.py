@@ -1,8 +1,7 @@
-"""Which journal positions a state was learned from, so that a restore can say exactly what it gives up.
+"""Which history a state has, so that a restore can say exactly what it gives up.
 
-A lineage is a tuple of spans ``(first_seq, last_seq, observation_count)``, the count being that of the state at
-``last_seq``. Positions are never reused, so two lineages share history exactly as far as their spans agree. A span
-is opened only where a restore jumped back; without restores there is one.
+A restore goes back to the position of its checkpoint and opens a new branch there, so positions alone do not name an
+observation: branch and position do. A lineage is the path to a state, one span per branch it came through.
 """
 
 from __future__ import annotations
@@ -14,28 +13,33 @@ from memory_core.ids import Seq
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Consecutive positions without a jump; ``observation_count`` is the state's count at ``last_seq``."""
+    """How far a state follows a branch: up to ``last_seq``, where it had ``observation_count`` observations."""
 
-    first_seq: Seq
+    branch: str
     last_seq: Seq
     observation_count: int
 
 
 Lineage = tuple[Span, ...]
 
+NEW_LINEAGE: Lineage = (Span("", Seq(0), 0),)
 
-def extended(lineage: Lineage, first_seq: Seq, last_seq: Seq, observation_count: int) -> Lineage:
-    """The lineage after positions first_seq..last_seq were used."""
-    if lineage and lineage[-1].last_seq + 1 == first_seq:
-        return (*lineage[:-1], Span(lineage[-1].first_seq, last_seq, observation_count))
-    return (*lineage, Span(first_seq, last_seq, observation_count))
+
+def advanced(lineage: Lineage, last_seq: Seq, observation_count: int) -> Lineage:
+    """The lineage after more positions on its newest branch."""
+    return (*lineage[:-1], Span(lineage[-1].branch, last_seq, observation_count))
+
+
+def branched(lineage: Lineage, branch: str) -> Lineage:
+    """The lineage of a state that goes on from here on a branch of its own; ``branch`` is a unique id."""
+    return (*lineage, Span(branch, lineage[-1].last_seq, lineage[-1].observation_count))
 
 
 def common_observation_count(one: Lineage, other: Lineage) -> int:
     """How many observations the newest common ancestor of two states had."""
     count = 0
     for left, right in zip(one, other, strict=False):
-        if left.first_seq != right.first_seq:
+        if left.branch != right.branch:
             break
         count = min(left, right, key=lambda span: span.last_seq).observation_count
         if left.last_seq != right.last_seq:

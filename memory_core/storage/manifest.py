@@ -17,7 +17,7 @@ from memory_core.storage.lineage import Lineage, Span
 class Snapshot:
     """A durable state. ``blobs`` by group; None stands for the state that the config creates.
 
-    seq: last journal position it reflects. size_bytes: of all its blobs.
+    seq: last position it reflects. size_bytes: of all its blobs.
     """
 
     seq: Seq
@@ -47,7 +47,7 @@ class Snapshot:
             "observation_count": self.observation_count,
             "pattern_count": self.pattern_count,
             "size_bytes": self.size_bytes,
-            "lineage": [[span.first_seq, span.last_seq, span.observation_count] for span in self.lineage],
+            "lineage": [[span.branch, span.last_seq, span.observation_count] for span in self.lineage],
             "header": self.header,
             "blobs": blobs,
         }
@@ -113,13 +113,17 @@ class Head:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checkpoint:
-    """A version published under a tag. It reaches shared blobs only, so a fork copies none."""
+    """A version published under a tag. It reaches shared blobs only, so a fork copies none.
+
+    epoch, number: of the writer, and growing with each of its checkpoints; together they order a memory's versions.
+    """
 
     memory: MemoryName
     tag: Tag
     description: str
     created_at: str
     epoch: Epoch
+    number: int
     parent: str | None
     config: MemoryConfig
     snapshot: Snapshot
@@ -143,6 +147,7 @@ class Checkpoint:
             description=raw["description"],
             created_at=raw["created_at"],
             epoch=raw["epoch"],
+            number=raw["number"],
             parent=raw["parent"],
             config=MemoryConfig.from_dict(raw["config"]),
             snapshot=Snapshot.from_dict(raw["snapshot"]),

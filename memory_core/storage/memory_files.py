@@ -105,8 +105,8 @@ class MemoryFiles:
             raise Fenced("This epoch's head exists already.", hint="Reopen the memory.", epoch=self.epoch)
         self._kept = (*self._kept, head)[-2:]
 
-    def next_head_number(self) -> int:
-        """Each head of this epoch takes the next number."""
+    def next_number(self) -> int:
+        """Numbers of this epoch's heads and checkpoints, in order of their making."""
         self._number += 1
         return self._number
 

@@ -113,7 +113,7 @@ def storage_errors(action: str, key: str) -> Iterator[None]:
     """Turn what a reading file system raises into this project's errors."""
     try:
         yield
-    except FileNotFoundError as error:
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
         raise object_not_found(key) from error
     except OSError as error:
         raise storage_unavailable(action, key, error) from error

@@ -39,7 +39,7 @@ class S3Store:
     def get(self, key: str) -> bytes:
         """See ObjectStore."""
         with _s3_errors("read", key):
-            return bytes(self._fs.cat_file(self._path(key)))
+            return bytes(self._fs.cat_file(self._path(key), max_concurrency=1))
 
     def put(self, key: str, data: bytes) -> None:
         """See ObjectStore."""

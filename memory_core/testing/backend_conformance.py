@@ -1,0 +1,299 @@
+"""What every MemoryBackend promises, as tests. Subclass it, give the fixtures, run it on each implementation.
+
+Fixtures: ``backend`` (a MemoryBackend, may be shared between tests) and ``config`` (settings of a small memory whose
+encoder the backend serves, preferably ``hash``). Override ``restart`` to lose the processes that own memories.
+"""
+# ruff: noqa: D102  the names of tests are their documentation
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+
+import pytest
+
+from memory_core.backend import MemoryBackend
+from memory_core.config import MemoryConfig
+from memory_core.errors import Conflict, InvalidInput, NotFound, ReadOnly, TooLarge
+from memory_core.ids import MemoryName, RequestId, Tag
+from memory_core.results import InferOptions, Observation, ObserveOptions, ObserveResult
+
+CAT = "The grey cat sleeps on the kitchen windowsill every afternoon."
+SHIP = "Captain Okafor sailed the freighter Meridian into Lisbon harbour."
+ORCHID = "Orchids want filtered light and water once a week."
+
+
+def fresh_name(prefix: str = "memory") -> MemoryName:
+    """A name that no other test uses."""
+    return MemoryName(f"{prefix}-{uuid.uuid4().hex[:12]}")
+
+
+class BackendConformance:
+    """The suite. Names of tests are the promises."""
+
+    async def restart(self, backend: MemoryBackend) -> MemoryBackend:
+        """A backend on the same volume after the owners of all memories were lost without a goodbye."""
+        raise NotImplementedError
+
+    async def learn(
+        self, backend: MemoryBackend, name: MemoryName, *texts: str, request_id: str | None = None
+    ) -> ObserveResult:
+        """Observe texts in one request."""
+        options = ObserveOptions(request_id=None if request_id is None else RequestId(request_id))
+        return await backend.observe(name, [Observation(text=text) for text in texts], options)
+
+    @pytest.fixture
+    async def name(self, backend: MemoryBackend, config: MemoryConfig) -> MemoryName:
+        """A fresh, empty memory."""
+        name = fresh_name()
+        await backend.create(name, config)
+        return name
+
+    async def test_a_created_memory_is_empty_and_is_listed(
+        self, backend: MemoryBackend, name: MemoryName, config: MemoryConfig
+    ) -> None:
+        stats = await backend.stats(name)
+        assert (stats.observation_count, stats.pattern_count, stats.seq) == (0, 0, 0)
+        assert stats.units == config.units
+        listed = await backend.list_memories(limit=1000)
+        assert name in [info.name for info in listed.memories]
+
+    async def test_a_taken_name_is_a_conflict(
+        self, backend: MemoryBackend, name: MemoryName, config: MemoryConfig
+    ) -> None:
+        with pytest.raises(Conflict) as raised:
+            await backend.create(name, config)
+        assert raised.value.code == "MEMORY_EXISTS"
+
+    async def test_a_memory_whose_encoder_does_not_fit_is_not_created(
+        self, backend: MemoryBackend, config: MemoryConfig
+    ) -> None:
+        name = fresh_name()
+        with pytest.raises(InvalidInput):
+            await backend.create(name, config.with_changes(encoder_fingerprint="another"))
+        with pytest.raises(NotFound):
+            await backend.stats(name)
+
+    async def test_every_operation_on_an_unknown_name_is_not_found(self, backend: MemoryBackend) -> None:
+        name = fresh_name("nobody")
+        calls = [
+            backend.stats(name),
+            backend.delete(name),
+            self.learn(backend, name, CAT),
+            backend.infer(name, CAT, InferOptions()),
+            backend.surprise(name, [CAT]),
+            backend.consolidate(name),
+            backend.checkpoint(name, Tag("v1")),
+            backend.list_checkpoints(name),
+            backend.restore(name, Tag("v1")),
+            backend.fork(name, Tag("v1"), fresh_name()),
+        ]
+        for call in calls:
+            with pytest.raises(NotFound) as raised:
+                await call
+            assert raised.value.code == "MEMORY_NOT_FOUND"
+
+    async def test_what_was_observed_is_recalled(self, backend: MemoryBackend, name: MemoryName) -> None:
+        await self.learn(backend, name, CAT, SHIP, ORCHID)
+        answer = await backend.infer(name, "Which freighter did Captain Okafor sail?", InferOptions())
+        assert SHIP in [exemplar.text for match in answer.patterns for exemplar in match.exemplars]
+
+    async def test_outcomes_take_consecutive_positions(self, backend: MemoryBackend, name: MemoryName) -> None:
+        first = await self.learn(backend, name, CAT, SHIP)
+        second = await self.learn(backend, name, ORCHID)
+        assert [outcome.seq for outcome in (*first.outcomes, *second.outcomes)] == [1, 2, 3]
+        assert (first.observation_count, second.observation_count) == (2, 3)
+
+    async def test_concurrent_observes_each_take_their_own_position(
+        self, backend: MemoryBackend, name: MemoryName
+    ) -> None:
+        results = await asyncio.gather(*(self.learn(backend, name, f"Fact number {n} is {n * 7}.") for n in range(24)))
+        assert sorted(result.outcomes[0].seq for result in results) == list(range(1, 25))
+        assert (await backend.stats(name)).observation_count == 24
+
+    async def test_reading_changes_nothing(self, backend: MemoryBackend, name: MemoryName) -> None:
+        await self.learn(backend, name, CAT, SHIP)
+        before = await backend.stats(name)
+        await backend.infer(name, CAT, InferOptions())
+        known, new = await backend.surprise(name, [CAT, ORCHID])
+        assert await backend.stats(name) == before
+        assert known.score < new.score
+
+    async def test_a_repeated_request_id_gets_its_first_answer_and_learns_once(
+        self, backend: MemoryBackend, name: MemoryName
+    ) -> None:
+        first = await self.learn(backend, name, CAT, request_id="once")
+        again = await self.learn(backend, name, CAT, request_id="once")
+        assert (first.is_replayed_answer, again.is_replayed_answer) == (False, True)
+        assert again.outcomes == first.outcomes
+        assert (await backend.stats(name)).observation_count == 1
+
+    async def test_a_request_id_with_other_content_is_a_conflict(
+        self, backend: MemoryBackend, name: MemoryName
+    ) -> None:
+        await self.learn(backend, name, CAT, request_id="once")
+        with pytest.raises(Conflict) as raised:
+            await self.learn(backend, name, SHIP, request_id="once")
+        assert raised.value.code == "IDEMPOTENCY_MISMATCH"
+
+    async def test_acknowledged_observations_and_answers_survive_the_loss_of_the_owner(
+        self, backend: MemoryBackend, name: MemoryName
+    ) -> None:
+        first = await self.learn(backend, name, CAT, SHIP, request_id="once")
+        before = await backend.stats(name)
+        after_loss = await self.restart(backend)
+        after = await after_loss.stats(name)
+        again = await self.learn(after_loss, name, CAT, SHIP, request_id="once")
+        assert (after.weight_hash, after.seq) == (before.weight_hash, before.seq)
+        assert (again.outcomes, again.is_replayed_answer) == (first.outcomes, True)
+
+    async def test_an_empty_request_is_invalid_and_an_oversized_one_too_large(
+        self, backend: MemoryBackend, name: MemoryName
+    ) -> None:
+        with pytest.raises(InvalidInput):
+            await backend.observe(name, [], ObserveOptions())
+        with pytest.raises(TooLarge):
+            await self.learn(backend, name, *["word"] * 1025)
+        assert (await backend.stats(name)).seq == 0
+
+    async def test_a_memory_with_learning_rate_zero_answers_but_never_learns(
+        self, backend: MemoryBackend, config: MemoryConfig
+    ) -> None:
+        name = fresh_name()
+        await backend.create(name, config.with_changes(learning_rate=0.0))
+        with pytest.raises(ReadOnly):
+            await self.learn(backend, name, CAT)
+        assert (await backend.infer(name, CAT, InferOptions())).mode == "not_learned"
+
+    async def test_restore_brings_back_the_checkpoint_and_says_what_is_lost(
+        self, backend: MemoryBackend, name: MemoryName
+    ) -> None:
+        await self.learn(backend, name, CAT)
+        saved = await backend.checkpoint(name, Tag("v1.0"), "before the ship")
+        await self.learn(backend, name, SHIP, ORCHID)
+        restored = await backend.restore(name, Tag("v1.0"))
+        after = await backend.stats(name)
+        assert restored.observations_lost == 2
+        assert saved.weight_hash == restored.weight_hash == after.weight_hash
+        assert (after.observation_count, after.pattern_count) == (saved.observation_count, saved.pattern_count)
+        assert after.checkpoint_tags == ("v1.0",)
+
+    async def test_a_restore_survives_the_loss_of_the_owner(self, backend: MemoryBackend, name: MemoryName) -> None:
+        await self.learn(backend, name, CAT)
+        saved = await backend.checkpoint(name, Tag("base"))
+        await self.learn(backend, name, SHIP)
+        await backend.restore(name, Tag("base"))
+        await self.learn(backend, name, ORCHID)
+        before = await backend.stats(name)
+        after = await (await self.restart(backend)).stats(name)
+        assert after.weight_hash == before.weight_hash != saved.weight_hash
+        assert after.observation_count == 2
+
+    async def test_continuing_after_a_restore_equals_never_having_stopped(
+        self, backend: MemoryBackend, name: MemoryName
+    ) -> None:
+        await self.learn(backend, name, CAT)
+        await backend.checkpoint(name, Tag("base"))
+        await self.learn(backend, name, SHIP, ORCHID)
+        straight = await backend.stats(name)
+        await backend.restore(name, Tag("base"))
+        assert (await backend.stats(name)).weight_hash != straight.weight_hash
+        await self.learn(backend, name, SHIP, ORCHID)
+        assert (await backend.stats(name)).weight_hash == straight.weight_hash
+
+    async def test_a_tag_is_published_once(self, backend: MemoryBackend, name: MemoryName) -> None:
+        await backend.checkpoint(name, Tag("v1"))
+        with pytest.raises(Conflict) as raised:
+            await backend.checkpoint(name, Tag("v1"))
+        assert raised.value.code == "CHECKPOINT_EXISTS"
+
+    async def test_an_unknown_tag_is_not_found(self, backend: MemoryBackend, name: MemoryName) -> None:
+        for call in (backend.restore(name, Tag("never")), backend.fork(name, Tag("never"), fresh_name())):
+            with pytest.raises(NotFound) as raised:
+                await call
+            assert raised.value.code == "CHECKPOINT_NOT_FOUND"
+
+    async def test_checkpoints_are_listed_newest_first_in_pages(self, backend: MemoryBackend, name: MemoryName) -> None:
+        for tag, text in (("v1", CAT), ("pre-trip", SHIP), ("v2", ORCHID), ("v3", "Glass is made of sand.")):
+            await self.learn(backend, name, text)
+            await backend.checkpoint(name, Tag(tag))
+        page = await backend.list_checkpoints(name, limit=3)
+        rest = await backend.list_checkpoints(name, limit=3, cursor=page.next_cursor)
+        versions = await backend.list_checkpoints(name, prefix="v")
+        assert [item.tag for item in (*page.checkpoints, *rest.checkpoints)] == ["v3", "v2", "pre-trip", "v1"]
+        assert rest.next_cursor is None
+        assert [item.tag for item in versions.checkpoints] == ["v3", "v2", "v1"]
+
+    async def test_a_fork_begins_where_its_parent_was_and_lives_its_own_life(
+        self, backend: MemoryBackend, name: MemoryName
+    ) -> None:
+        await self.learn(backend, name, CAT)
+        saved = await backend.checkpoint(name, Tag("v1"))
+        child = fresh_name("child")
+        forked = await backend.fork(name, Tag("v1"), child)
+        assert (forked.parent, forked.parent_tag, forked.weight_hash) == (name, "v1", saved.weight_hash)
+        assert (await backend.stats(child)).weight_hash == saved.weight_hash
+        await self.learn(backend, child, SHIP)
+        assert (await backend.stats(name)).weight_hash == saved.weight_hash
+        assert (await backend.stats(child)).parent == f"{name}@v1"
+        await backend.delete(name)
+        assert (await backend.stats(child)).observation_count == 2
+
+    async def test_a_fork_onto_a_taken_name_is_a_conflict(self, backend: MemoryBackend, name: MemoryName) -> None:
+        await backend.checkpoint(name, Tag("v1"))
+        with pytest.raises(Conflict):
+            await backend.fork(name, Tag("v1"), name)
+
+    async def test_consolidation_keeps_what_was_learned_and_survives_the_loss_of_the_owner(
+        self, backend: MemoryBackend, name: MemoryName
+    ) -> None:
+        await self.learn(backend, name, CAT, SHIP, ORCHID)
+        result = await backend.consolidate(name)
+        before = await backend.stats(name)
+        after_loss = await self.restart(backend)
+        assert result.stability_after >= 0.0
+        assert (await after_loss.stats(name)).weight_hash == before.weight_hash
+        assert before.observation_count == 3
+
+    async def test_a_deleted_name_can_be_taken_anew_without_its_past(
+        self, backend: MemoryBackend, name: MemoryName, config: MemoryConfig
+    ) -> None:
+        await self.learn(backend, name, CAT, request_id="once")
+        await backend.checkpoint(name, Tag("v1"))
+        await backend.delete(name)
+        with pytest.raises(NotFound):
+            await backend.stats(name)
+        await backend.create(name, config)
+        stats = await backend.stats(name)
+        assert (stats.observation_count, stats.checkpoint_tags) == (0, ())
+        assert not (await self.learn(backend, name, CAT, request_id="once")).is_replayed_answer
+
+    async def test_memories_are_listed_in_name_order_in_pages(
+        self, backend: MemoryBackend, config: MemoryConfig
+    ) -> None:
+        stem = fresh_name("page")
+        names = [MemoryName(f"{stem}{end}") for end in ("", "-a", ".b", "0", "z")]
+        for name in reversed(names):
+            await backend.create(name, config)
+        seen: list[str] = []
+        cursor: str | None = None
+        while True:
+            page = await backend.list_memories(limit=2, cursor=cursor)
+            assert len(page.memories) <= 2
+            seen += [info.name for info in page.memories]
+            cursor = page.next_cursor
+            if cursor is None:
+                break
+        assert seen == sorted(set(seen))
+        assert set(names) <= set(seen)
+
+    async def test_a_caller_that_goes_away_leaves_a_whole_memory(
+        self, backend: MemoryBackend, name: MemoryName
+    ) -> None:
+        gone = asyncio.ensure_future(self.learn(backend, name, CAT, request_id="left"))
+        await asyncio.sleep(0)
+        gone.cancel()
+        await asyncio.gather(gone, return_exceptions=True)
+        await self.learn(backend, name, CAT, request_id="left")
+        await self.learn(backend, name, SHIP)
+        assert (await backend.stats(name)).observation_count == 2

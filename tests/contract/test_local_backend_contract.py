@@ -1,0 +1,84 @@
+"""The backend suite on LocalBackend over each kind of volume."""
+
+import uuid
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from memory_core.backend import MemoryBackend
+from memory_core.config import MemoryConfig
+from memory_core.encoding.registry import LocalEncoderPool
+from memory_core.local_backend import LocalBackend
+from memory_core.storage.local_store import LocalStore
+from memory_core.storage.object_store import ObjectStore
+from memory_core.storage.ram_store import RamStore
+from memory_core.testing.backend_conformance import BackendConformance
+from memory_core.testing.small_memory import small_config
+
+
+class LocalBackendConformance(BackendConformance):
+    @pytest.fixture
+    async def config(self) -> MemoryConfig:
+        return small_config()
+
+    @pytest.fixture
+    async def backend(self, store: ObjectStore) -> AsyncIterator[MemoryBackend]:
+        self.encoders = LocalEncoderPool()
+        self.store = store
+        self.opened = [LocalBackend(store, self.encoders)]
+        yield self.opened[0]
+        for backend in self.opened:
+            await backend.close()
+        self.encoders.close()
+
+    async def restart(self, backend: MemoryBackend) -> MemoryBackend:
+        """The old backend stays: its writers are zombies that the new ones fence."""
+        self.opened.append(LocalBackend(self.store, self.encoders))
+        return self.opened[-1]
+
+
+class TestOnFiles(LocalBackendConformance):
+    @pytest.fixture
+    def store(self, tmp_path: Path) -> ObjectStore:
+        return LocalStore(tmp_path / "volume")
+
+
+class TestInRam(LocalBackendConformance):
+    @pytest.fixture
+    def store(self) -> ObjectStore:
+        return RamStore(uuid.uuid4().hex)
+
+
+@pytest.mark.s3
+class TestOnS3(LocalBackendConformance):
+    @pytest.fixture
+    def store(self, s3_store: ObjectStore) -> ObjectStore:
+        return s3_store
+
+
+async def test_a_memory_made_with_another_encoder_version_is_refused(tmp_path: Path) -> None:
+    from memory_core.errors import Conflict
+    from memory_core.ids import MemoryName
+    from memory_core.volume import Volume
+
+    store = LocalStore(tmp_path)
+    Volume(store).create(MemoryName("old"), small_config().with_changes(encoder_fingerprint="of another version"))
+    encoders = LocalEncoderPool()
+    backend = LocalBackend(store, encoders)
+    with pytest.raises(Conflict) as raised:
+        await backend.stats(MemoryName("old"))
+    assert raised.value.code == "ENCODER_MISMATCH"
+    await backend.close()
+    encoders.close()
+
+
+async def test_a_closed_backend_says_so(tmp_path: Path) -> None:
+    from memory_core.errors import Unavailable
+    from memory_core.ids import MemoryName
+
+    backend: Any = LocalBackend(LocalStore(tmp_path), LocalEncoderPool())
+    await backend.close()
+    with pytest.raises(Unavailable):
+        await backend.stats(MemoryName("any"))
