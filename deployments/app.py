@@ -50,6 +50,7 @@ class Ingress:
                 encoder=default_encoder,
                 readiness=Readiness(backend=backend, encoders=encoders, encoder=default_encoder),
                 max_body_bytes=settings.max_body_bytes,
+                owner_pid=backend.owner_pid,
             )
         )
 

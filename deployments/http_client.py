@@ -123,6 +123,10 @@ class RemoteBackend:
         """See MemoryBackend."""
         return await self._ask(ForkResult, "POST", _path(name, "fork"), {"tag": tag, "name": new_name})
 
+    async def owner_pid(self, name: MemoryName) -> int:
+        """The process that holds a memory now, on the service's machine."""
+        return int(_json_object(await self._send("GET", _path(name, "owner")))["pid"])
+
     async def is_ready(self) -> bool:
         """True when the service answers and says it can work; False while it starts or when nothing listens."""
         try:

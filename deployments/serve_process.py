@@ -55,6 +55,7 @@ def _local_ray(settings: Settings) -> Iterator[str]:
         log_to_driver=False,
         logging_level=logging.ERROR,
         object_store_memory=_OBJECT_STORE_BYTES,
+        _node_ip_address="127.0.0.1",
         _temp_dir=folder,
     )
     try:

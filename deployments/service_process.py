@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import signal
 import subprocess
 import sys
@@ -63,9 +64,14 @@ class ServiceProcess:
         )
 
 
-def start_service(settings: Settings, *, proxy: str) -> ServiceProcess:
-    """Start a service in a session of its own, so that it outlives this terminal. Conflict when the port is taken."""
+def start_service(settings: Settings, *, proxy: str, clear: Path | None = None) -> ServiceProcess:
+    """Start a service in a session of its own, so that it outlives this terminal. Conflict when the port is taken.
+
+    ``clear``: a folder that is emptied first, once it is certain that no service on this port uses it.
+    """
     require_free_port(settings.host, settings.port)
+    if clear is not None:
+        shutil.rmtree(clear, ignore_errors=True)
     log = home_folder() / "logs" / f"serve-{settings.port}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "deployments.cli", "serve", *serve_arguments(settings, proxy)]

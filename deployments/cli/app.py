@@ -6,7 +6,7 @@ from typing import Final
 
 import typer
 
-from deployments.cli import learning_commands, memory_commands, service_commands, version_commands
+from deployments.cli import demo_command, learning_commands, memory_commands, service_commands, version_commands
 
 app: Final = typer.Typer(
     name="neural-memory",
@@ -16,11 +16,13 @@ app: Final = typer.Typer(
     add_completion=False,
 )
 
+_START: Final = "Start here"
 _SERVICE: Final = "Service"
 _MEMORY: Final = "Memories"
 _LEARNING: Final = "Learn and ask"
 _VERSIONS: Final = "Versions"
 
+app.command(rich_help_panel=_START)(demo_command.demo)
 app.command(rich_help_panel=_SERVICE)(service_commands.serve)
 app.command(rich_help_panel=_SERVICE)(service_commands.stop)
 app.command(rich_help_panel=_MEMORY)(memory_commands.create)

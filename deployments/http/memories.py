@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from deployments.http.failures import documented
-from deployments.http.schemas import CreateRequest
+from deployments.http.schemas import CreateRequest, OwnerAnswer
 from deployments.http.services import BackendParam, NameParam, ServicesParam
 from deployments.memory_spec import complete_config
 from memory_core.ids import parse_memory_name
@@ -37,6 +37,12 @@ async def list_memories(backend: BackendParam, limit: LimitParam = 100, cursor: 
 async def memory_stats(name: NameParam, backend: BackendParam) -> MemoryStats:
     """Counts, weight hash and capacity of one memory."""
     return await backend.stats(name)
+
+
+@router.get("/{name}/owner", responses=documented(404, 422, 500, 503))
+async def memory_owner(name: NameParam, services: ServicesParam) -> OwnerAnswer:
+    """Which process holds the memory, for operators."""
+    return OwnerAnswer(memory=name, pid=await services.owner_pid(name))
 
 
 @router.delete("/{name}", status_code=204, responses=documented(404, 422, 503))

@@ -183,6 +183,13 @@ class ForkRequest(Body):
     name: str
 
 
+class OwnerAnswer(BaseModel):
+    """The process that holds a memory now. It changes when the process is replaced."""
+
+    memory: str
+    pid: int
+
+
 class HealthAnswer(BaseModel):
     """The process answers."""
 

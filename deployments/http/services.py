@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -15,13 +16,17 @@ from memory_core.ids import EncoderId, MemoryName, parse_memory_name
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
-    """``encoder`` is the default of new memories. ``max_body_bytes`` caps a request body."""
+    """``encoder`` is the default of new memories. ``max_body_bytes`` caps a request body.
+
+    ``owner_pid`` tells which process holds a memory.
+    """
 
     backend: MemoryBackend
     encoders: EncoderPool
     encoder: EncoderId
     readiness: Readiness
     max_body_bytes: int
+    owner_pid: Callable[[MemoryName], Awaitable[int]]
 
 
 def _services(request: Request) -> Services:
