@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from typing import Final
 
+import numpy as np
 import torch
 from torch.nn.functional import embedding_bag
 
@@ -54,6 +55,8 @@ class SparseNetwork:
     ) -> tuple[FastWeights, torch.Tensor, torch.Tensor]:
         """See Network.update; up to 256 pairs are solved at once."""
         rows_NK, activations_NK = self._addresses.address(keys_ND)
+        if len(keys_ND) == 1:
+            return weights, *_update_pair(weights, rows_NK, activations_NK, values_NV, step_size)
         if len(keys_ND) > BLOCK:
             # A later block may fail: the caller's weights must survive that.
             weights = {name: tensor.clone() for name, tensor in weights.items()}
@@ -68,6 +71,26 @@ class SparseNetwork:
     def read(self, weights: FastWeights, keys_ND: torch.Tensor) -> torch.Tensor:
         """See Network.read."""
         return _read(weights["rows_RV"], *self._addresses.address(keys_ND))
+
+
+def _update_pair(
+    weights: FastWeights,
+    rows_1K: torch.Tensor,
+    activations_1K: torch.Tensor,
+    values_1V: torch.Tensor,
+    step_size: float,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """A block of one, without the bookkeeping of shared rows: no row is touched twice."""
+    table_RV, variance_R, rows_K = weights["rows_RV"], weights["variance_R"], rows_1K[0]
+    variance_K = variance_R[rows_K].cpu()
+    slots_1K = np.arange(len(rows_K))[None]
+    gains_1K = torch.from_numpy(step_gains(variance_K.numpy(), slots_1K, activations_1K.cpu().numpy(), step_size))
+    error_1V = values_1V - _read(table_RV, rows_1K, activations_1K)
+    loss_1, norm_1 = _checked(error_1V, gains_1K)
+    delta_KV = gains_1K.to(error_1V.device).T * error_1V
+    table_RV.index_add_(0, rows_K, delta_KV.to(table_RV.dtype))
+    variance_R[rows_K] = variance_K.to(error_1V.device)
+    return loss_1, norm_1
 
 
 def _update_block(
@@ -89,13 +112,19 @@ def _update_block(
         upper=False,
         unitriangular=True,
     ).contiguous()
-    error_norms_B = errors_BV.norm(dim=-1)
-    delta_norms_B = torch.from_numpy(gains_BK).to(device).norm(dim=-1) * error_norms_B
-    losses_B = error_norms_B.square()
-    if not bool(torch.isfinite(losses_B + delta_norms_B).all()):
-        raise LearningFailed("A step is not a finite number; nothing was learned.", hint="Report the text's encoder.")
+    losses_B, delta_norms_B = _checked(errors_BV, torch.from_numpy(gains_BK))
     _write(table_RV, touched, gains_BK, errors_BV)
     variance_R[rows_T] = variance_T.to(device)
+    return losses_B, delta_norms_B
+
+
+def _checked(errors_BV: torch.Tensor, gains_BK: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Losses before each step and norms of the steps; LearningFailed when one is not finite."""
+    error_norms_B = torch.linalg.vector_norm(errors_BV, dim=-1)
+    losses_B = error_norms_B.square()
+    delta_norms_B = torch.linalg.vector_norm(gains_BK, dim=-1).to(errors_BV.device) * error_norms_B
+    if not bool(torch.isfinite(losses_B + delta_norms_B).all()):
+        raise LearningFailed("A step is not a finite number; nothing was learned.", hint="Report the text's encoder.")
     return losses_B, delta_norms_B
 
 

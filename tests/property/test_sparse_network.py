@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from memory_core.networks.product_keys import ProductKeys
+from memory_core.networks.row_choice import choose_rows, choose_rows_on_cpu
 from memory_core.networks.sparse import SparseNetwork
 from memory_core.networks.sparse_reference import update_one
-from memory_core.networks.top_scores import top_scores
 from tests.unit.networks.pairs import DEVICES, copy_of, pairs, small_config, unit_rows
 
 
@@ -46,16 +46,13 @@ def test_two_chunks_equal_one(device: str, cut: int, seed: int) -> None:
         torch.testing.assert_close(tensor, halves[name], rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("device", DEVICES)
-@given(width=st.integers(1, 70), data=st.data())
-def test_top_scores_are_the_best_ones_in_order(device: str, width: int, data: st.DataObject) -> None:
-    count = data.draw(st.integers(1, width))
-    scores_NW = unit_rows(5, data.draw(st.integers(0, 1000)), width, device)
-    best_NP, positions_NP = top_scores(scores_NW, count)
-    expected = scores_NW.topk(count, dim=-1)
-    torch.testing.assert_close(best_NP, expected.values, rtol=2e-5, atol=1e-7)
-    torch.testing.assert_close(scores_NW.gather(-1, positions_NP), expected.values, rtol=2e-5, atol=1e-7)
-    assert all(len(set(row)) == count for row in positions_NP.tolist())
+@pytest.mark.parametrize(("heads", "side", "count"), [(1, 2, 3), (2, 3, 9), (4, 6, 4), (16, 32, 8), (1, 7, 20)])
+def test_the_sorted_choice_of_rows_equals_topk(heads: int, side: int, count: int) -> None:
+    scores_NH2S = unit_rows(40, 5, heads * 2 * side).view(40, heads, 2, side)
+    rows_NHP, best_NHP = choose_rows_on_cpu(scores_NH2S, count)
+    expected_rows_NHP, expected_best_NHP = choose_rows(scores_NH2S, count)
+    assert torch.equal(rows_NHP, expected_rows_NHP)
+    torch.testing.assert_close(best_NHP, expected_best_NHP, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("device", DEVICES)
