@@ -13,7 +13,7 @@ from typing import Final
 from memory_core.errors import InvalidInput, TooLarge
 from memory_core.results import MetadataValue, Observation
 
-TEXT_BYTES_MAX: Final = 1024 * 1024
+TEXT_LENGTH_MAX: Final = 256 * 1024
 BATCH_MAX: Final = 1024
 LABEL_LENGTH_MAX: Final = 256
 METADATA_ENTRIES_MAX: Final = 32
@@ -107,15 +107,15 @@ def _check_characters(text: str, what: str) -> None:
         raise InvalidInput(
             f"The {what} has a NUL character at position {text.index(chr(0))}.", hint="Send text, not binary data."
         )
+    if len(text) > TEXT_LENGTH_MAX:
+        raise TooLarge(
+            f"The {what} has {len(text)} characters; at most {TEXT_LENGTH_MAX} are allowed.",
+            hint="Cut it into paragraphs and send them as observations.",
+        )
     try:
-        size_bytes = len(text.encode())
+        text.encode()
     except UnicodeEncodeError as error:
         raise InvalidInput(
             f"The {what} has a lone surrogate at position {error.start}, which is not a character.",
             hint="Decode the text as UTF-8 before sending it.",
         ) from None
-    if size_bytes > TEXT_BYTES_MAX:
-        raise TooLarge(
-            f"The {what} takes {size_bytes} bytes; at most {TEXT_BYTES_MAX} are allowed.",
-            hint="Cut it into paragraphs and send them as observations.",
-        )

@@ -15,6 +15,7 @@ from deployments.cli import output
 from memory_core.errors import NotFound, Unavailable
 
 if TYPE_CHECKING:
+    from deployments.run_file import RunFile
     from deployments.settings import Settings
 
 STOP_TIMEOUT_S: Final = 60.0
@@ -119,7 +120,7 @@ def _serve_detached(settings: Settings, proxy: Proxy) -> None:
     output.out.print(f"Ready on {service.base_url} (log: {service.log}). End it with: neural-memory stop", markup=False)
 
 
-def _run_file(settings: Settings):  # type: ignore[no-untyped-def]
+def _run_file(settings: Settings) -> RunFile:
     from deployments.run_file import RunFile
     from deployments.settings import home_folder
 

@@ -34,7 +34,7 @@ MODULES: Final = (
     "queue",
     "re",
 )
-_LENGTH_MIN: Final = 40
+_LENGTH_MIN: Final = 30
 _LENGTH_MAX: Final = 300
 _SENTENCE_END: Final = re.compile(r"(?<=[a-z0-9)'\"]\.)\s+(?=[A-Z])")
 _CODE: Final = re.compile(r">>>|->|\w\(.*,.*\)|[{}=|]|\.\.\.|--|::|^\W|^[a-z_]+\(")

@@ -21,10 +21,10 @@ SENTENCES: Final = 500
 BATCH: Final = 20
 QUESTIONS: Final = (
     "How do I make sure a file gets closed?",
-    "How can I start another program from Python?",
-    "Where should I put a file that is thrown away afterwards?",
-    "How do I turn an object into a string that JavaScript can read?",
+    "How do I run a shell command and get its output?",
     "How do I pick something at random from a list?",
+    "How can I write my data as JSON text?",
+    "How do I know how much room is left on the disk?",
 )
 NEW_SENTENCE: Final = "The bakery at the corner sells warm rye bread with walnuts every Thursday morning."
 FORK_FACT: Final = "Our team deploys on Tuesdays because the release train leaves the station at noon."
@@ -81,9 +81,6 @@ async def ask(service: RemoteBackend, screen: Screen) -> None:
         answer = await service.infer(MEMORY, question, InferOptions(pattern_limit=_PATTERNS_SHOWN))
         screen.console.print()
         show_answer(screen, question, answer)
-        screen_has_answer = answer.mode == "recall" and bool(answer.patterns)
-        if not screen_has_answer:
-            screen.claim(False, "It has an answer.")
 
 
 def show_answer(screen: Screen, question: str, answer: InferResult) -> None:
