@@ -127,6 +127,7 @@ class _Chunk:
             state.transitions.forget_slot(state.bank.weakest_slot())
         slot = state.bank.recruit(passage.keys_SD, passage.exemplar, novelty.score)
         state.words.learn(slot, passage.words)
+        state.speakers.learn(slot, passage.exemplar.text)
         passage.report.learned = True
         return slot
 

@@ -22,7 +22,8 @@ from memory_core.networks.sparse import SparseNetwork
 from memory_core.patterns.bank import COLUMNS, PatternBank
 from memory_core.patterns.exemplars import pack_exemplars, unpack_exemplars
 from memory_core.patterns.precision import Precision
-from memory_core.patterns.transitions import Transitions
+from memory_core.patterns.speakers import Speakers
+from memory_core.patterns.transitions import TABLES, Transitions
 from memory_core.patterns.word_table import WordTable
 
 PRECISION_TENSORS: Final = ("sum_D", "second_DD", "mean_D", "precision_DD")
@@ -47,6 +48,7 @@ class MemoryState:
         self.fast_weights: FastWeights = self.network.initial()
         self.bank = PatternBank(config, device)
         self.words = WordTable(config.units)
+        self.speakers = Speakers(config.language)
         self.transitions = Transitions(config.units)
         self.precision = Precision(config.key_dim, device)
         self.address_mean_D = torch.zeros(config.key_dim, device=device)
@@ -133,9 +135,8 @@ class MemoryState:
             "word_nW": torch.from_numpy(words.word_UW[:n_patterns]),
             "word_count_nW": torch.from_numpy(words.count_UW[:n_patterns]),
             "word_length_n": torch.from_numpy(words.length_U[:n_patterns]),
-            "next_nS": torch.from_numpy(links.next_US[:n_patterns]),
-            "next_count_nS": torch.from_numpy(links.count_US[:n_patterns]),
         }
+        patterns |= {name: torch.from_numpy(getattr(links, name)[:n_patterns]) for name in TABLES}
         precision = {name: getattr(self.precision, name) for name in PRECISION_TENSORS}
         return {
             "fast_weights": {**self.fast_weights, "address_mean_D": self.address_mean_D},
@@ -163,9 +164,11 @@ class MemoryState:
         self._load_fast_weights(blobs["fast_weights"])
         self._load_bank(blobs["patterns"], n_patterns, int(header["next_pattern_id"]))
         self.bank.exemplars = unpack_exemplars(blobs["exemplars"]["json_lines"], n_patterns)
+        for slot, exemplars in enumerate(self.bank.exemplars):
+            self.speakers.learn(slot, exemplars[0].text)
         patterns = {name: tensor.numpy() for name, tensor in blobs["patterns"].items()}
         self.words.load(patterns["word_nW"], patterns["word_count_nW"], patterns["word_length_n"])
-        self.transitions.load(patterns["next_nS"], patterns["next_count_nS"], header["session_tails"])
+        self.transitions.load(patterns, header["session_tails"])
         self.precision.count = int(header["precision_count"])
         self.precision.refreshed_at = int(header["precision_refreshed_at"])
         for name in PRECISION_TENSORS:

@@ -96,6 +96,8 @@ def _keep(state: MemoryState, merged_into_n: np.ndarray) -> MemoryState:
     _move_bank(state, result, kept_m, merged_into_n)
     words = state.words
     result.words.load(words.word_UW[kept_m], words.count_UW[kept_m], words.length_U[kept_m])
+    for slot, exemplars in enumerate(result.bank.exemplars):
+        result.speakers.learn(slot, exemplars[0].text)
     _move_links(state, result, new_slot_n)
     return result
 
@@ -117,8 +119,8 @@ def _move_bank(state: MemoryState, result: MemoryState, kept_m: np.ndarray, merg
 
 def _move_links(state: MemoryState, result: MemoryState, new_slot_n: np.ndarray) -> None:
     links = state.transitions
-    for slot in range(len(new_slot_n)):
-        for target, count in zip(links.next_US[slot].tolist(), links.count_US[slot].tolist(), strict=True):
-            if target >= 0 and new_slot_n[slot] != new_slot_n[target]:
-                result.transitions.link(int(new_slot_n[slot]), int(new_slot_n[target]), count)
+    source_E, link_E = np.nonzero(links.next_UL >= 0)
+    for source, link in zip(source_E.tolist(), link_E.tolist(), strict=True):
+        target, count = int(links.next_UL[source, link]), float(links.next_count_UL[source, link])
+        result.transitions.link(int(new_slot_n[source]), int(new_slot_n[target]), count)
     result.transitions.tails = {session: int(new_slot_n[tail]) for session, tail in links.tails.items()}

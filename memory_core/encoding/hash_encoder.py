@@ -15,14 +15,14 @@ from typing import Final
 
 import numpy as np
 
-from memory_core.encoding.segments import Span, cut_segments
+from memory_core.encoding.segments import Span, cut_segments, speaker_end
 from memory_core.encoding.words import Word, analyze
 from memory_core.ids import EncoderId
 from memory_core.results import EncodedText, Keys
 
 HASH: Final = EncoderId("hash")
 KEY_DIM: Final = 384
-_SETTINGS: Final = "hash/1"
+_SETTINGS: Final = "hash/2"
 _PROBE: Final = "What did the runner's team announce generously, after winning 12 championships?"
 _STEM_WEIGHT: Final = 1.0
 _PAIR_WEIGHT: Final = 0.5
@@ -59,7 +59,11 @@ class HashEncoder:
 def _encode_text(text: str) -> EncodedText:
     pieces: list[Span] = [match.span() for match in _PIECE.finditer(text)]
     spans = tuple((segment.start, segment.end) for segment in cut_segments(text, pieces))
-    return EncodedText(text=text, spans=spans, keys_SD=np.stack([_key(text[start:end]) for start, end in spans]))
+    speaker = text[: speaker_end(text)]
+    keys = [
+        _key(text[start:end] if text.startswith(speaker, start) else speaker + text[start:end]) for start, end in spans
+    ]
+    return EncodedText(text=text, spans=spans, keys_SD=np.stack(keys))
 
 
 def _key(text: str) -> Keys:

@@ -18,13 +18,13 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
 
-from memory_core.encoding.segments import PIECES_MAX, Segment, cut_segments
+from memory_core.encoding.segments import PIECES_MAX, PIECES_MIN, Segment, cut_segments, speaker_end
 from memory_core.errors import CorruptData, InvalidInput
 from memory_core.ids import EncoderId
 from memory_core.results import EncodedText, Keys
 
 if TYPE_CHECKING:
-    from tokenizers import Tokenizer
+    from tokenizers import Encoding, Tokenizer
     from torch import Tensor
 
     from memory_core.encoding.bert import SentenceBert
@@ -39,7 +39,7 @@ _SHA256: Final = {
     "tokenizer.json": "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",
 }
 # Raise the version when a change below moves keys: cutting, pooling, special pieces.
-_SETTINGS: Final = f"minilm/1 pieces_max={PIECES_MAX} word_length_max={WORD_LENGTH_MAX} mean-pooled unit-norm"
+_SETTINGS: Final = f"minilm/2 pieces={PIECES_MIN}..{PIECES_MAX} sentences-with-speaker word_length_max={WORD_LENGTH_MAX} mean-pooled unit-norm"
 _START_ID: Final = 101
 _END_ID: Final = 102
 _LONE_SURROGATES: Final = re.compile("[\ud800-\udfff]")
@@ -80,8 +80,8 @@ class MiniLmEncoder:
         )
         cut = [cut_segments(text, encoding.offsets) for text, encoding in zip(texts, encodings, strict=True)]
         rows = [
-            encoding.ids[segment.first_piece : segment.end_piece]
-            for encoding, segments in zip(encodings, cut, strict=True)
+            _row(text, encoding, segment)
+            for text, encoding, segments in zip(texts, encodings, cut, strict=True)
             for segment in segments
         ]
         return _assemble(texts, cut, _embed(model, rows))
@@ -163,6 +163,16 @@ def _read_cpuinfo() -> str:
         return Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace")
     except OSError:
         return ""
+
+
+def _row(text: str, encoding: Encoding, segment: Segment) -> list[int]:
+    """Piece ids of a segment, behind those of the speaker where the segment does not begin with them."""
+    own: list[int] = encoding.ids[segment.first_piece : segment.end_piece]
+    end = speaker_end(text)
+    if not end or not segment.first_piece:
+        return own
+    speaker = [number for number, (_, stop) in zip(encoding.ids[:16], encoding.offsets, strict=False) if stop <= end]
+    return [*speaker, *own][:PIECES_MAX]
 
 
 def _embed(model: SentenceBert, rows: Sequence[Sequence[int]]) -> Keys:

@@ -1,33 +1,30 @@
 """Value codes: the fixed random unit vector that stands for a pattern in the fast weights.
 
-A code is a function of the seed and the pattern's id alone, so it is never stored, and an id that is used again
-never meets the traces its predecessor left in the weights. Values are codes and never the key itself: with v = k a
-dense memory learns the identity and everything looks familiar.
+A code is a function of the seed and the pattern's id alone, so it is never stored, and an id is never used twice.
+Values are codes and never the key itself: with v = k a dense memory learns the identity and everything looks familiar.
+Entries are +-1/sqrt(V), bits of the SplitMix64 generator (Steele, Lea, Flood 2014) at counter id * words + word.
+
+Shapes: N patterns, V value_dim, W 64-bit words of one code.
 """
 
 from __future__ import annotations
 
-from functools import lru_cache
+from typing import Final
 
 import numpy as np
 import torch
 
-_BLOCK = 256
+_GOLDEN: Final = np.uint64(0x9E3779B97F4A7C15)
+_MIX: Final = ((30, np.uint64(0xBF58476D1CE4E5B9)), (27, np.uint64(0x94D049BB133111EB)))
 
 
 def value_codes(pattern_ids_N: np.ndarray, value_dim: int, seed: int) -> torch.Tensor:
     """Codes of the given pattern ids: float32 (N, value_dim), unit rows."""
-    codes_NV = torch.empty(len(pattern_ids_N), value_dim)
-    blocks_N = pattern_ids_N // _BLOCK
-    for block in np.unique(blocks_N):
-        chosen = np.flatnonzero(blocks_N == block)
-        codes_NV[torch.from_numpy(chosen)] = _code_block(int(block), value_dim, seed)[
-            torch.from_numpy(pattern_ids_N[chosen] % _BLOCK)
-        ]
-    return codes_NV
-
-
-@lru_cache(maxsize=64)
-def _code_block(block: int, value_dim: int, seed: int) -> torch.Tensor:
-    generator = torch.Generator().manual_seed((seed << 32) + 2 * block + 2)
-    return torch.nn.functional.normalize(torch.randn(_BLOCK, value_dim, generator=generator), dim=-1)
+    words = -(-value_dim // 64)
+    counters_NW = pattern_ids_N.astype(np.uint64)[:, None] * np.uint64(words) + np.arange(words, dtype=np.uint64)
+    state_NW = (counters_NW + np.uint64(1) + (np.uint64(seed) << np.uint64(40))) * _GOLDEN
+    for shift, factor in _MIX:
+        state_NW = (state_NW ^ (state_NW >> np.uint64(shift))) * factor
+    state_NW ^= state_NW >> np.uint64(31)
+    bits_NV = np.unpackbits(state_NW.astype("<u8").view(np.uint8), axis=1, count=value_dim)
+    return torch.from_numpy((bits_NV.astype(np.float32) * 2 - 1) / np.float32(value_dim**0.5))

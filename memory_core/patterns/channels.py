@@ -1,10 +1,12 @@
 """Reading: every pattern is scored by several channels, and the scores are added.
 
-Channels (measured in docs/log.md): ``precision``, the learned precision of the keys; ``words``, the Hebbian word
-table; ``weights``, what the fast weights answer, matched with the patterns' codes. Each is standardised over the
-patterns, so scores and not ranks are added; then the sum spreads along the learned transitions (``context``).
+``precision``: the sharpened cosine with the pattern's best unit. ``words``: for each word of the query the best of
+the pattern's own weight and, smaller, its neighbours' in the session (so that a word that two turns share counts
+once). ``context``: the best of the neighbours' precision. ``speaker``: the pattern's speaker is named in the query.
+``weights``: what the fast weights answer, matched with the codes of the strongest patterns. Precision and words are
+standardised over the patterns, so scores and not ranks are added.
 
-Shapes: n patterns in use, D key_dim.
+Shapes: S segments of the query, n patterns, U units used, k strongest patterns, V value_dim.
 """
 
 from __future__ import annotations
@@ -15,12 +17,18 @@ from typing import Final
 import numpy as np
 import torch
 
+from memory_core.networks.codes import value_codes
+from memory_core.patterns.transitions import Reach
 from memory_core.patterns.word_table import WordId
 from memory_core.state import MemoryState
 
-NEAR: Final = (0.25, 0.15)
-FAR: Final = 0.5
-"""Context weights: (ahead, behind) for one step, and the factor for two steps."""
+CONTEXT_SOURCES: Final = 256
+CONTEXT_OF_KEYS: Final = {1: 0.75, -1: 0.6, 2: 0.45, -2: 0.375}
+CONTEXT_OF_WORDS: Final = {1: 0.6, -1: 0.48, 2: 0.36, -2: 0.3}
+"""How much of a score reaches a neighbour that many steps later (negative: earlier) in the session."""
+SPEAKER_WEIGHT: Final = 1.0
+FAST_WEIGHTS_WEIGHT: Final = 0.2
+CODE_CANDIDATES: Final = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,15 +46,15 @@ def score_patterns(state: MemoryState, keys_SD: torch.Tensor, words: list[WordId
     units = state.bank.units
     dense_Qu = (torch.cat([keys_SD, sharpened_SD]) @ units.keys_uD.T).cpu().numpy()
     cosine_n, precision_n = units.best_per_pattern(dense_Qu).astype(np.float64).reshape(2, len(keys_SD), -1).mean(1)
-    answer_V = state.network.read(state.fast_weights, state.address_keys(keys_SD)).mean(0)
+    precision_n = standardise(precision_n)
     parts = {
-        "precision": standardise(precision_n),
-        "words": standardise(state.words.scores(words)),
-        "weights": standardise((state.codes() @ answer_V).cpu().double().numpy()),
+        "precision": precision_n,
+        "words": standardise(_words(state, words)),
+        "context": _context(state, precision_n),
     }
-    own_n = parts["precision"] + parts["words"]
-    parts["context"] = _context(state, own_n)
-    return ChannelScores(total_n=own_n + parts["context"], parts=parts, cosine_n=cosine_n)
+    parts["speaker"] = SPEAKER_WEIGHT * state.speakers.named_in(words, state.pattern_count)
+    parts["weights"] = FAST_WEIGHTS_WEIGHT * _fast_weights(state, keys_SD, np.sum(list(parts.values()), axis=0))
+    return ChannelScores(total_n=np.sum(list(parts.values()), axis=0), parts=parts, cosine_n=cosine_n)
 
 
 def standardise(scores_n: np.ndarray) -> np.ndarray:
@@ -57,10 +65,49 @@ def standardise(scores_n: np.ndarray) -> np.ndarray:
     return (scores_n - scores_n.mean()) / deviation
 
 
-def _context(state: MemoryState, own_n: np.ndarray) -> np.ndarray:
-    ahead, behind = NEAR
-    forward_n = state.transitions.spread(own_n, 1.0, 0.0)
-    backward_n = state.transitions.spread(own_n, 0.0, 1.0)
-    far_n = ahead * state.transitions.spread(forward_n, 1.0, 0.0)
-    far_n += behind * state.transitions.spread(backward_n, 0.0, 1.0)
-    return ahead * forward_n + behind * backward_n + FAR * far_n
+def _words(state: MemoryState, words: list[WordId]) -> np.ndarray:
+    total_n = np.zeros(state.pattern_count)
+    word_n = np.zeros(state.pattern_count)
+    for slots, scores in state.words.scored_postings(words):
+        reach = state.transitions.reach(slots)
+        touched = np.concatenate([slots, reach.target_R])
+        word_n[slots] = scores
+        np.maximum.at(word_n, reach.target_R, scores[reach.source_R] * _fading(reach, CONTEXT_OF_WORDS))
+        touched = np.unique(touched)
+        total_n[touched] += word_n[touched]
+        word_n[touched] = 0.0
+    return total_n
+
+
+def _context(state: MemoryState, scores_n: np.ndarray) -> np.ndarray:
+    strongest_k = _strongest(scores_n, CONTEXT_SOURCES)
+    strongest_k = strongest_k[scores_n[strongest_k] > 0]
+    reach = state.transitions.reach(strongest_k)
+    context_n = np.zeros(len(scores_n))
+    np.maximum.at(context_n, reach.target_R, scores_n[strongest_k][reach.source_R] * _fading(reach, CONTEXT_OF_KEYS))
+    return context_n
+
+
+def _fading(reach: Reach, weights: dict[int, float]) -> np.ndarray:
+    by_steps = np.array([weights.get(steps, 0.0) for steps in range(-2, 3)])
+    return by_steps[reach.steps_R + 2] * reach.share_R
+
+
+def _fast_weights(state: MemoryState, keys_SD: torch.Tensor, scores_n: np.ndarray) -> np.ndarray:
+    """Match of M(q) with the codes of the strongest patterns, in deviations of a random code; 0 for the others."""
+    strongest_k = _strongest(scores_n, CODE_CANDIDATES)
+    answer_V = state.network.read(state.fast_weights, state.address_keys(keys_SD)).mean(0).cpu()
+    ids_k = state.bank.column("pattern_id_U")[strongest_k]
+    match_k = value_codes(ids_k, len(answer_V), state.config.seed) @ answer_V
+    deviation = float(answer_V.norm()) / len(answer_V) ** 0.5
+    weights_n = np.zeros(len(scores_n))
+    if deviation > 0.0:
+        weights_n[strongest_k] = match_k.double().numpy() / deviation
+    return weights_n
+
+
+def _strongest(scores_n: np.ndarray, count: int) -> np.ndarray:
+    """Slots of the ``count`` highest scores, ascending."""
+    if count >= len(scores_n):
+        return np.arange(len(scores_n))
+    return np.sort(np.argpartition(scores_n, -count)[-count:])

@@ -1,94 +1,100 @@
-"""What follows what: links from a pattern to its successors within a session.
+"""What follows what: links between patterns that were learned one after the other within a session.
 
-Each slot keeps a few successors with counts, so the table is fixed in size. Reading spreads scores along the links
-in both directions. Shapes: U units, S successors a slot, n patterns in use.
+Each slot keeps a few successors and predecessors with counts, so the tables are fixed in size. Reading reaches the
+neighbours of a pattern one and two steps away: in a dialogue the answer stands beside the words that were asked for.
+Shapes: U units (as many slots at most), L links a slot and direction, k slots asked for, R neighbours reached.
 """
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Sequence
+from typing import Final, NamedTuple
 
 import numpy as np
 
-SUCCESSORS: Final = 4
+LINKS: Final = 4
 SESSIONS_MAX: Final = 4096
+TABLES: Final = {"next_UL": -1, "next_count_UL": 0, "previous_UL": -1, "previous_count_UL": 0}
+
+
+class Reach(NamedTuple):
+    """Neighbours: position in the slots asked for, slot reached, steps (negative: backwards), share of the links."""
+
+    source_R: np.ndarray
+    target_R: np.ndarray
+    steps_R: np.ndarray
+    share_R: np.ndarray
 
 
 class Transitions:
-    """Successor links and the last slot of each open session."""
+    """Successor and predecessor links, and the last slot of each open session."""
 
     def __init__(self, units: int) -> None:
-        self.next_US = np.full((units, SUCCESSORS), -1, dtype=np.int32)
-        self.count_US = np.zeros((units, SUCCESSORS), dtype=np.float32)
+        self.next_UL = np.full((units, LINKS), -1, dtype=np.int32)
+        self.next_count_UL = np.zeros((units, LINKS), dtype=np.float32)
+        self.previous_UL = np.full((units, LINKS), -1, dtype=np.int32)
+        self.previous_count_UL = np.zeros((units, LINKS), dtype=np.float32)
         self.tails: dict[str, int] = {}
-        self._predecessors: dict[int, set[int]] = {}
-        self._edges: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None
 
-    def follow(self, session: str | None, slots: list[int]) -> None:
+    def follow(self, session: str | None, slots: Sequence[int]) -> None:
         """Record that ``slots`` came next, in order, in this session (None: linked among themselves only)."""
-        chain = [self.tails[session], *slots] if session is not None and session in self.tails else slots
+        before = [self.tails[session]] if session is not None and session in self.tails else []
+        chain = [*before, *slots]
         for source, target in zip(chain, chain[1:], strict=False):
-            if source != target:
-                self.link(source, target, 1.0)
+            self.link(source, target, 1.0)
         if session is not None and slots:
             self.tails.pop(session, None)
             self.tails[session] = slots[-1]
             if len(self.tails) > SESSIONS_MAX:
                 del self.tails[next(iter(self.tails))]
 
+    def link(self, source: int, target: int, amount: float) -> None:
+        """Strengthen a link in both tables; in a full row a new one takes the place of the weakest."""
+        if source != target:
+            _strengthen(self.next_UL[source], self.next_count_UL[source], target, amount)
+            _strengthen(self.previous_UL[target], self.previous_count_UL[target], source, amount)
+
     def forget_slot(self, slot: int) -> None:
         """Drop every link of a slot that is about to stand for something else."""
-        for target in self.next_US[slot][self.next_US[slot] >= 0].tolist():
-            self._predecessors.get(target, set()).discard(slot)
-        self.next_US[slot], self.count_US[slot] = -1, 0.0
-        for source in self._predecessors.pop(slot, set()):
-            position = int(np.flatnonzero(self.next_US[source] == slot)[0])
-            self.next_US[source, position], self.count_US[source, position] = -1, 0.0
+        for links_UL, counts_UL in ((self.next_UL, self.next_count_UL), (self.previous_UL, self.previous_count_UL)):
+            links_UL[slot], counts_UL[slot] = -1, 0.0
+            pointing = links_UL == slot
+            links_UL[pointing], counts_UL[pointing] = -1, 0.0
         self.tails = {session: tail for session, tail in self.tails.items() if tail != slot}
-        self._edges = None
 
-    def spread(self, scores_n: np.ndarray, ahead: float, behind: float) -> np.ndarray:
-        """One step of scores along the links: ``ahead`` x predecessors' score + ``behind`` x successors' score."""
-        source_E, target_E, weight_E = self._edge_list()
-        n_patterns = len(scores_n)
-        forward_n = np.bincount(target_E, weights=weight_E * scores_n[source_E], minlength=n_patterns)
-        backward_n = np.bincount(source_E, weights=weight_E * scores_n[target_E], minlength=n_patterns)
-        return ahead * forward_n + behind * backward_n
+    def reach(self, slots_k: np.ndarray) -> Reach:
+        """Neighbours one and two steps away in both directions."""
+        found = []
+        for links_UL, counts_UL, direction in (
+            (self.next_UL, self.next_count_UL, 1),
+            (self.previous_UL, self.previous_count_UL, -1),
+        ):
+            one = _step(links_UL, counts_UL, np.arange(len(slots_k)), slots_k, np.ones(len(slots_k), np.float32))
+            two = _step(links_UL, counts_UL, *one)
+            found += [(*one, np.full(len(one[0]), direction)), (*two, np.full(len(two[0]), 2 * direction))]
+        source_R, target_R, share_R, steps_R = (np.concatenate(parts) for parts in zip(*found, strict=True))
+        return Reach(source_R, target_R, steps_R, share_R)
 
-    def clone(self) -> Transitions:
-        """An independent copy."""
-        copy = Transitions(0)
-        copy.next_US, copy.count_US = self.next_US.copy(), self.count_US.copy()
-        copy.tails = dict(self.tails)
-        copy._predecessors = {target: set(sources) for target, sources in self._predecessors.items()}
-        return copy
-
-    def load(self, next_nS: np.ndarray, count_nS: np.ndarray, tails: dict[str, int]) -> None:
-        """Take stored links and rebuild what is derived from them."""
-        self.next_US[: len(next_nS)], self.count_US[: len(count_nS)] = next_nS, count_nS
+    def load(self, tables: dict[str, np.ndarray], tails: dict[str, int]) -> None:
+        """Take stored links."""
+        for name in TABLES:
+            stored = tables[name]
+            getattr(self, name)[: len(stored)] = stored
         self.tails = dict(tails)
-        for source, targets in enumerate(next_nS.tolist()):
-            for target in targets:
-                if target >= 0:
-                    self._predecessors.setdefault(target, set()).add(source)
-        self._edges = None
 
-    def link(self, source: int, target: int, amount: float) -> None:
-        """Strengthen a link; a new one takes the place of the weakest."""
-        row, counts = self.next_US[source], self.count_US[source]
-        known = np.flatnonzero(row == target)
-        position = int(known[0]) if len(known) else int(counts.argmin())
-        if not len(known):
-            if row[position] >= 0:
-                self._predecessors[int(row[position])].discard(source)
-            row[position], counts[position] = target, 0.0
-            self._predecessors.setdefault(target, set()).add(source)
-        counts[position] += amount
-        self._edges = None
 
-    def _edge_list(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        if self._edges is None:
-            source_E, position_E = np.nonzero(self.next_US >= 0)
-            share_US = self.count_US / np.maximum(self.count_US.sum(1, keepdims=True), 1.0)
-            self._edges = (source_E, self.next_US[source_E, position_E], share_US[source_E, position_E])
-        return self._edges
+def _strengthen(row_L: np.ndarray, counts_L: np.ndarray, other: int, amount: float) -> None:
+    known = np.flatnonzero(row_L == other)
+    position = int(known[0]) if len(known) else int(counts_L.argmin())
+    if not len(known):
+        row_L[position], counts_L[position] = other, 0.0
+    counts_L[position] += amount
+
+
+def _step(
+    links_UL: np.ndarray, counts_UL: np.ndarray, source_k: np.ndarray, slots_k: np.ndarray, share_k: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    targets_kL, counts_kL = links_UL[slots_k], counts_UL[slots_k]
+    share_kL = share_k[:, None] * counts_kL / np.maximum(counts_kL.sum(1, keepdims=True), 1.0)
+    row, link = np.nonzero(targets_kL >= 0)
+    return source_k[row], targets_kL[row, link], share_kL[row, link]

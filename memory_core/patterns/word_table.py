@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from array import array
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from hashlib import blake2b
 from typing import Final
@@ -20,8 +20,8 @@ import numpy as np
 from memory_core.encoding.words import Word
 
 WORDS_PER_SLOT: Final = 64
-SATURATION_K1: Final = 1.2
-LENGTH_B: Final = 0.75
+SATURATION_K1: Final = 0.9
+LENGTH_B: Final = 0.4
 _CONTENT_BIT: Final = 1
 # Negations are function words to a search engine, but they turn a fact around.
 _NEGATIONS: Final = frozenset(
@@ -81,11 +81,9 @@ class WordTable:
         frequency = len(posting[0]) if posting else 0
         return math.log1p((len(self._words) - frequency + 0.5) / (frequency + 0.5))
 
-    def scores(self, words: Iterable[WordId]) -> np.ndarray:
-        """BM25 of every pattern for the content words of a query (all words when it has none), shape (n,)."""
-        n_patterns = len(self._words)
-        scores_n = np.zeros(n_patterns)
-        mean_length = max(1.0, self._length_sum / max(1, n_patterns))
+    def scored_postings(self, words: Iterable[WordId]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """For each content word of a query (all words when it has none): slots that carry it and their BM25 part."""
+        mean_length = max(1.0, self._length_sum / max(1, len(self._words)))
         distinct = dict.fromkeys(words)
         for word in [word for word in distinct if is_content(word)] or distinct:
             posting = self._postings.get(word)
@@ -93,8 +91,7 @@ class WordTable:
                 continue
             slots, counts = np.array(posting[0], dtype=np.int64), np.array(posting[1], dtype=np.float64)
             damp = SATURATION_K1 * (1 - LENGTH_B + LENGTH_B * self.length_U[slots] / mean_length)
-            scores_n[slots] += self.rarity(word) * counts * (SATURATION_K1 + 1) / (counts + damp)
-        return scores_n
+            yield slots, self.rarity(word) * counts * (SATURATION_K1 + 1) / (counts + damp)
 
     def load(self, word_nW: np.ndarray, count_nW: np.ndarray, length_n: np.ndarray) -> None:
         """Take stored words and rebuild the postings."""

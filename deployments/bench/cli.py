@@ -1,0 +1,157 @@
+"""``neural-memory bench``: measurements that anyone can repeat. Option and figure names are stable."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import tempfile
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+if TYPE_CHECKING:
+    from deployments.bench.progress import Progress
+    from deployments.bench.report import Report
+    from deployments.cli.connection import Connection
+
+bench_app: Final = typer.Typer(help="Measure recall, surprise and more.", no_args_is_help=True)
+
+UrlOption = Annotated[
+    str | None, typer.Option("--url", help="Measure a running service instead of a fresh volume in this process.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+VariantOption = Annotated[str | None, typer.Option("--variant", help="Fast weights to use.", show_default="sparse")]
+
+
+@bench_app.command()
+def recall(
+    data: Annotated[Path, typer.Option("--data", help="Folder with observations.jsonl and queries.jsonl.")],
+    pool: Annotated[bool, typer.Option("--pool", help="All observations into one memory.")] = False,
+    variant: VariantOption = None,
+    url: UrlOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Evidence recall: observe a data set, ask its questions.
+
+    observations.jsonl has {id, text, memory, time?, session?} in order; queries.jsonl {question, evidence_ids,
+    category, memory}. One fresh memory per value of `memory`.
+    """
+    _print(_run(lambda backend, bar: _recall(backend, bar, data, pool, variant), url, "observing and asking"), as_json)
+
+
+@bench_app.command()
+def surprise(
+    data: Annotated[Path, typer.Option("--data", help="JSON file {name, stored: [...], probes: [{text, label}]}.")],
+    variant: VariantOption = None,
+    url: UrlOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Surprise: observe the stored texts, score the probes without learning them."""
+    _print(_run(lambda backend, bar: _surprise(backend, bar, data, variant), url, "observing and scoring"), as_json)
+
+
+async def _recall(backend: Connection, progress: Progress, data: Path, is_pooled: bool, variant: str | None) -> Report:
+    from deployments.bench.data import load_questions, load_rows
+    from deployments.bench.recall import RecallTally, ask_questions, observe_rows
+    from deployments.bench.report import Report, conditions
+
+    rows, questions = load_rows(data), [question for question in load_questions(data) if question.is_answerable]
+    groups = ["all"] if is_pooled else list(dict.fromkeys(row.memory for row in rows))
+    tally, encoder = RecallTally(), ""
+    for group in groups:
+        own_rows = [row for row in rows if is_pooled or row.memory == group]
+        own_questions = [question for question in questions if is_pooled or question.memory == group]
+        async with _fresh_memory(backend, variant) as info:
+            encoder = info.encoder
+            await observe_rows(backend, info.name, own_rows, tally, progress)
+            await ask_questions(backend, info.name, own_rows, own_questions, tally, progress)
+    n = {"observations": len(rows), "questions": len(questions), "memories": len(groups)}
+    return Report(
+        bench="recall",
+        figures=tally.figures(),
+        conditions=conditions(data=data.name, pool=is_pooled, encoder=encoder, variant=variant or "sparse", n=n),
+    )
+
+
+async def _surprise(backend: Connection, progress: Progress, data: Path, variant: str | None) -> Report:
+    from deployments.bench.data import load_surprise
+    from deployments.bench.report import Report, conditions
+    from deployments.bench.surprise import surprise_figures
+
+    probes = load_surprise(data)
+    async with _fresh_memory(backend, variant) as info:
+        figures = await surprise_figures(backend, info.name, probes, progress)
+    n = {"stored": len(probes.stored), "probes": len(probes.probes)}
+    return Report(
+        bench="surprise",
+        figures=figures,
+        conditions=conditions(data=data.stem, encoder=info.encoder, variant=variant or "sparse", n=n),
+    )
+
+
+@contextlib.asynccontextmanager
+async def _fresh_memory(backend: Connection, variant: str | None) -> AsyncIterator[Any]:
+    from memory_core.ids import MemoryName
+
+    chosen = {"variant": variant} if variant else {}
+    info = await backend.create_chosen(MemoryName(f"bench-{uuid.uuid4().hex[:12]}"), chosen)
+    try:
+        yield info
+    finally:
+        await backend.delete(info.name)
+
+
+def _run(work: Callable[[Connection, Progress], Awaitable[Report]], url: str | None, title: str) -> Report:
+    with tempfile.TemporaryDirectory(prefix="neural-memory-bench-") as folder, _bar(title) as progress:
+        return asyncio.run(_connected(work, url, folder, progress))
+
+
+async def _connected(
+    work: Callable[[Connection, Progress], Awaitable[Report]], url: str | None, folder: str, progress: Progress
+) -> Report:
+    from deployments.settings import Settings
+
+    backend: Connection
+    if url is None:
+        from deployments.local import open_local
+
+        backend = open_local(Settings(memory_storage_path=folder))
+    else:
+        from deployments.http_client import RemoteBackend
+
+        backend = RemoteBackend(url)
+    try:
+        return await work(backend, progress)
+    finally:
+        await backend.close()
+
+
+@contextlib.contextmanager
+def _bar(title: str) -> Any:
+    from rich.console import Console
+    from rich.progress import Progress as RichProgress
+    from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = (SpinnerColumn(), TextColumn("{task.description} {task.completed:.0f}"), TimeElapsedColumn())
+    with RichProgress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(title, total=None)
+
+        class _Counted:
+            def advance(self, amount: int) -> None:
+                bar.advance(task, amount)
+
+        yield _Counted()
+
+
+def _print(report: Report, as_json: bool) -> None:
+    import json
+
+    if as_json:
+        typer.echo(json.dumps(report.to_json()))
+        return
+    for name, value in report.figures.items():
+        typer.echo(f"{name:32} {value:10.4f}")
+    typer.echo(f"conditions: {json.dumps(report.conditions)}")

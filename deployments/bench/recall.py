@@ -1,0 +1,100 @@
+"""bench recall: observe a data set, ask its questions, and see whether the evidence comes back.
+
+recall@k is the mean over questions of the share of their evidence observations among the first k exemplar texts that
+``infer`` returns; a merged pattern counts for each observation it carries, in rank order.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from deployments.bench.data import Question, Row
+from deployments.bench.progress import Progress
+from deployments.bench.report import percentile
+from memory_core.backend import MemoryBackend
+from memory_core.ids import MemoryName
+from memory_core.results import InferOptions, InferResult, Observation, ObserveOptions
+
+RANKS: Final = (1, 5, 10)
+BATCH: Final = 64
+WARM_UP: Final = 3
+
+
+@dataclass(slots=True)
+class RecallTally:
+    """Sums over all memories of a run."""
+
+    hits: dict[int, list[float]] = field(default_factory=lambda: {rank: [] for rank in RANKS})
+    infer_ms: list[float] = field(default_factory=list)
+    observations: int = 0
+    observe_s: float = 0.0
+
+    def figures(self) -> dict[str, float]:
+        """recall@1/5/10, obs_per_s and the percentiles of infer's duration in milliseconds."""
+        figures = {f"recall@{rank}": sum(found) / max(1, len(found)) for rank, found in self.hits.items()}
+        return figures | {
+            "obs_per_s": self.observations / max(self.observe_s, 1e-9),
+            "infer_ms_p50": percentile(self.infer_ms, 50),
+            "infer_ms_p95": percentile(self.infer_ms, 95),
+        }
+
+
+async def observe_rows(
+    backend: MemoryBackend, name: MemoryName, rows: Sequence[Row], tally: RecallTally, progress: Progress
+) -> None:
+    """Learn the rows in order, in batches."""
+    for start in range(0, len(rows), BATCH):
+        batch = [
+            Observation(text=row.text, session=row.session, occurred_at=row.time) for row in rows[start : start + BATCH]
+        ]
+        started = time.perf_counter()
+        await backend.observe(name, batch, ObserveOptions())
+        tally.observe_s += time.perf_counter() - started
+        tally.observations += len(batch)
+        progress.advance(len(batch))
+
+
+async def ask_questions(
+    backend: MemoryBackend,
+    name: MemoryName,
+    rows: Sequence[Row],
+    questions: Sequence[Question],
+    tally: RecallTally,
+    progress: Progress,
+) -> None:
+    """Ask each answerable question and count the evidence that came back."""
+    ids_of_text: dict[str, list[str]] = defaultdict(list)
+    for row in rows:
+        ids_of_text[row.text].append(row.id)
+    options = InferOptions(pattern_limit=max(RANKS))
+    for question in questions[:WARM_UP]:
+        await backend.infer(name, question.question, options)
+    for question in questions:
+        started = time.perf_counter()
+        answer = await backend.infer(name, question.question, options)
+        tally.infer_ms.append(1000 * (time.perf_counter() - started))
+        found = _ranked_ids(answer, ids_of_text, rows)
+        evidence = set(question.evidence_ids)
+        for rank in RANKS:
+            hit = evidence & {row_id for ids in found[:rank] for row_id in ids}
+            tally.hits[rank].append(len(hit) / len(evidence))
+        progress.advance(1)
+
+
+def _ranked_ids(answer: InferResult, ids_of_text: dict[str, list[str]], rows: Sequence[Row]) -> list[list[str]]:
+    """Ids behind each returned text, in rank order; passages of one long observation count as one text."""
+    found: list[list[str]] = []
+    seen: set[int] = set()
+    for match in answer.patterns:
+        for exemplar in match.exemplars:
+            whole = ids_of_text.get(exemplar.text)
+            if whole is None:
+                if exemplar.seq in seen:
+                    continue
+                seen.add(exemplar.seq)
+            found.append(whole if whole is not None else [rows[exemplar.seq - 1].id])
+    return found
