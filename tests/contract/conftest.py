@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import torch
 
 from memory_core.storage.object_store import ObjectStore
 
@@ -41,3 +42,9 @@ def s3_store(s3_url: str, s3_options: dict[str, Any]) -> ObjectStore:
     from memory_core.storage.open_store import open_store
 
     return open_store(s3_url, **s3_options)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def one_thread() -> None:
+    """Tiny tensors gain nothing from more, and threads that spin for work slow everything else down."""
+    torch.set_num_threads(1)
