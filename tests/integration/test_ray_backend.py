@@ -1,0 +1,199 @@
+"""RayBackend: the backend suite, and what only happens when owners are processes that die."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+
+from cluster import ray_api
+from cluster.ray_backend import RayBackend
+from memory_core.backend import MemoryBackend
+from memory_core.config import MemoryConfig
+from memory_core.encoding.registry import LocalEncoderPool
+from memory_core.errors import Conflict, InvalidInput, NotFound
+from memory_core.ids import MemoryName, RequestId, Tag
+from memory_core.local_backend import LocalBackend
+from memory_core.results import InferOptions, Observation, ObserveOptions
+from memory_core.testing.backend_conformance import BackendConformance
+from memory_core.testing.small_memory import small_config
+
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(300)]
+
+FACTS = ("The grey cat sleeps on the windowsill.", "Glass is made of sand.", "The ferry leaves at noon.")
+
+
+class TestOverActors(BackendConformance):
+    @pytest.fixture
+    async def config(self) -> MemoryConfig:
+        return small_config()
+
+    @pytest.fixture
+    async def backend(self, ray_backend: RayBackend) -> MemoryBackend:
+        return ray_backend
+
+    async def restart(self, backend: MemoryBackend) -> MemoryBackend:
+        """Every process that owns a memory is killed; the backend itself stays, with handles to the dead."""
+        assert isinstance(backend, RayBackend)
+        for name in list(backend._known):
+            os.kill(await backend.owner_pid(name), signal.SIGKILL)
+        return backend
+
+
+def observation(text: str) -> list[Observation]:
+    return [Observation(text=text)]
+
+
+async def kill_owner(backend: RayBackend, name: MemoryName) -> int:
+    pid = await backend.owner_pid(name)
+    os.kill(pid, signal.SIGKILL)
+    return pid
+
+
+async def test_sigkill_between_any_two_requests_loses_nothing(ray_backend: RayBackend, fresh_name: MemoryName) -> None:
+    await ray_backend.create(fresh_name, small_config())
+    killed = [await kill_owner(ray_backend, fresh_name)]
+    for count, fact in enumerate(FACTS, start=1):
+        result = await ray_backend.observe(fresh_name, observation(fact), ObserveOptions())
+        before = await ray_backend.stats(fresh_name)
+        assert (result.observation_count, before.observation_count) == (count, count)
+        killed.append(await kill_owner(ray_backend, fresh_name))
+        answer = await ray_backend.infer(fresh_name, fact, InferOptions())
+        after = await ray_backend.stats(fresh_name)
+        assert answer.patterns[0].exemplars[0].text == fact
+        assert (after.weight_hash, after.observation_count) == (before.weight_hash, count)
+        assert after.epoch > before.epoch
+    saved = await ray_backend.checkpoint(fresh_name, Tag("v1"))
+    killed.append(await kill_owner(ray_backend, fresh_name))
+    assert (await ray_backend.restore(fresh_name, Tag("v1"))).weight_hash == saved.weight_hash
+    killed.append(await kill_owner(ray_backend, fresh_name))
+    assert (await ray_backend.stats(fresh_name)).observation_count == len(FACTS)
+    assert len(set(killed)) == len(killed)
+
+
+async def test_sigkill_in_the_middle_of_requests_neither_loses_nor_doubles(
+    ray_backend: RayBackend, fresh_name: MemoryName
+) -> None:
+    await ray_backend.create(fresh_name, small_config())
+    facts = [f"Fact number {number} is {number * 7}." for number in range(20)]
+    pid = await ray_backend.owner_pid(fresh_name)
+
+    async def kill_soon() -> None:
+        while (await ray_backend.stats(fresh_name)).observation_count < 3:
+            pass
+        os.kill(pid, signal.SIGKILL)
+
+    async def observe_all() -> None:
+        for fact in facts:
+            await ray_backend.observe(fresh_name, observation(fact), ObserveOptions())
+
+    await asyncio.gather(observe_all(), kill_soon())
+    assert (await ray_backend.stats(fresh_name)).observation_count == len(facts)
+    assert await ray_backend.owner_pid(fresh_name) != pid
+
+
+async def test_a_memory_whose_actor_is_gone_comes_back_on_the_next_call(
+    ray_backend: RayBackend, fresh_name: MemoryName
+) -> None:
+    await ray_backend.create(fresh_name, small_config())
+    await ray_backend.observe(fresh_name, observation(FACTS[0]), ObserveOptions())
+    spec = ray_backend._owner_spec(await ray_backend._find(fresh_name))
+    owner = ray_api.find_owner(spec.actor_name)
+    assert owner is not None
+    ray_api.end_owner(owner)
+    assert (await ray_backend.stats(fresh_name)).observation_count == 1
+
+
+async def test_a_writer_that_was_fenced_is_replaced_and_the_call_succeeds(
+    ray_backend: RayBackend, volume_url: str, fresh_name: MemoryName
+) -> None:
+    await ray_backend.create(fresh_name, small_config())
+    await ray_backend.observe(fresh_name, observation(FACTS[0]), ObserveOptions())
+    pid = await ray_backend.owner_pid(fresh_name)
+    encoders = LocalEncoderPool()
+    beside = LocalBackend(volume_url, encoders)
+    await beside.observe(fresh_name, observation(FACTS[1]), ObserveOptions())
+    await beside.close()
+    encoders.close()
+    result = await ray_backend.observe(fresh_name, observation(FACTS[2]), ObserveOptions())
+    assert result.observation_count == 3
+    assert await ray_backend.owner_pid(fresh_name) != pid
+
+
+async def test_two_backends_share_one_owner(ray_backend: RayBackend, volume_url: str, fresh_name: MemoryName) -> None:
+    encoders = LocalEncoderPool()
+    other = RayBackend(volume_url, encoders)
+    await ray_backend.create(fresh_name, small_config())
+    pids = await asyncio.gather(*(backend.owner_pid(fresh_name) for backend in (ray_backend, other) * 3))
+    assert len(set(pids)) == 1
+    encoders.close()
+
+
+async def test_another_backends_delete_and_create_is_noticed(
+    ray_backend: RayBackend, volume_url: str, fresh_name: MemoryName
+) -> None:
+    encoders = LocalEncoderPool()
+    other = RayBackend(volume_url, encoders)
+    await ray_backend.create(fresh_name, small_config())
+    await ray_backend.observe(fresh_name, observation(FACTS[0]), ObserveOptions())
+    await other.delete(fresh_name)
+    with pytest.raises(NotFound):
+        await ray_backend.stats(fresh_name)
+    await other.create(fresh_name, small_config())
+    assert (await ray_backend.stats(fresh_name)).observation_count == 0
+    encoders.close()
+
+
+async def test_no_process_is_started_for_a_name_that_does_not_exist(ray_backend: RayBackend) -> None:
+    with pytest.raises(NotFound):
+        await ray_backend.stats(MemoryName("nobody"))
+    assert ray_backend._owners._known.keys() <= {ray_backend._catalog.actor_name}
+
+
+async def test_keys_of_another_encoder_version_are_refused(ray_backend: RayBackend, fresh_name: MemoryName) -> None:
+    await ray_backend.create(fresh_name, small_config())
+
+    async def encode_otherwise(*_: object) -> object:
+        encoded = await ray_backend._encoders.encode(small_config().encoder, [FACTS[0]])
+        return encoded, "another fingerprint"
+
+    ray_backend._encode = encode_otherwise  # type: ignore[method-assign,assignment]
+    with pytest.raises(Conflict) as raised:
+        await ray_backend.infer(fresh_name, FACTS[0], InferOptions())
+    assert raised.value.code == "ENCODER_MISMATCH"
+
+
+async def test_a_write_whose_caller_is_gone_still_finishes(ray_backend: RayBackend, fresh_name: MemoryName) -> None:
+    await ray_backend.create(fresh_name, small_config())
+    await ray_backend.stats(fresh_name)
+    options = ObserveOptions(request_id=RequestId("gone"))
+    for _ in range(8):
+        calls = [
+            asyncio.ensure_future(ray_backend.observe(fresh_name, observation(FACTS[0]), options)) for _ in range(8)
+        ]
+        await asyncio.sleep(0)
+        for call in calls:
+            call.cancel()
+        await asyncio.gather(*calls, return_exceptions=True)
+    again = await ray_backend.observe(fresh_name, observation(FACTS[0]), options)
+    assert (again.observation_count, (await ray_backend.stats(fresh_name)).observation_count) == (1, 1)
+
+
+def test_a_volume_in_ram_cannot_be_shared() -> None:
+    with pytest.raises(InvalidInput):
+        RayBackend("memory://volume", LocalEncoderPool())
+
+
+def test_the_cluster_package_is_ours_and_loads_no_torch() -> None:
+    import subprocess
+
+    import cluster
+
+    assert Path(cluster.__file__).resolve().parent.name == "cluster"
+    program = "import sys, cluster.ray_backend; print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
