@@ -8,9 +8,19 @@ from typing import Any, Final, Literal, get_args
 from memory_core.errors import InvalidInput
 from memory_core.ids import EncoderId
 
-Variant = Literal["sparse"]
+Variant = Literal["sparse", "linear", "mlp", "titans"]
+FastDtype = Literal["float32", "bfloat16"]
+GateKind = Literal["constant", "annealed", "surprise"]
+LinearRule = Literal["delta", "recursive", "ttt"]
 SaturationPolicy = Literal["replace", "refuse"]
 VARIANTS: Final[tuple[str, ...]] = get_args(Variant)
+CHOICES: Final[dict[str, tuple[str, ...]]] = {
+    "variant": VARIANTS,
+    "dtype": get_args(FastDtype),
+    "gates": get_args(GateKind),
+    "linear_rule": get_args(LinearRule),
+    "saturation": get_args(SaturationPolicy),
+}
 
 UNITS_MAX: Final = 1 << 20
 KEY_DIM_MAX: Final = 8192
@@ -21,8 +31,13 @@ class MemoryConfig:
     """The spec of one memory, stored in each of its manifests.
 
     encoder, encoder_fingerprint: which encoder made the keys, and the hash of its weights and settings.
-    units: hidden units, one key each (a pattern owns one per sentence): the budget. key_dim: size of the encoder's keys, D.
+    units: hidden units, one key each (a pattern owns one per sentence): the budget.
+    key_dim: size of the encoder's keys, D.
     rows, heads, active_rows: fast-weight rows, product-key heads and rows touched by one write (``sparse``).
+    dtype: of the fast weights.
+    gates: how the step size theta follows the stream (``linear``, ``mlp``, ``titans``; see networks.gates).
+    linear_rule: ``delta``, recursive least squares, or TTT-Linear. depth: layers of ``titans``.
+    momentum_decay eta, forget_gate alpha: 0 by default, since both were measured to cost what was learned earlier.
     learning_rate: multiplies the step size theta; 0 makes the memory read-only.
     surprise_gate: observations whose surprise is below it only strengthen their pattern.
     language: stemmer for the word channel. seed: of the codebooks, the slow weights.
@@ -36,6 +51,12 @@ class MemoryConfig:
     rows: int = 16384
     heads: int = 16
     active_rows: int = 128
+    dtype: FastDtype = "float32"
+    gates: GateKind = "annealed"
+    linear_rule: LinearRule = "delta"
+    depth: int = 2
+    momentum_decay: float = 0.0
+    forget_gate: float = 0.0
     learning_rate: float = 1.0
     surprise_gate: float = 0.02
     saturation: SaturationPolicy = "replace"
@@ -50,10 +71,12 @@ class MemoryConfig:
         _require_range("learning_rate", self.learning_rate, 0.0, 1.0)
         _require_range("surprise_gate", self.surprise_gate, 0.0, 1.0)
         _require_range("seed", self.seed, 0, 2**31 - 1)
-        if self.variant not in VARIANTS:
-            raise InvalidInput(f"Unknown variant {ascii(self.variant)}.", hint=f"Use one of {', '.join(VARIANTS)}.")
-        if self.saturation not in get_args(SaturationPolicy):
-            raise InvalidInput(f"Unknown saturation policy {ascii(self.saturation)}.", hint="Use replace or refuse.")
+        _require_range("depth", self.depth, 1, 4)
+        _require_range("momentum_decay", self.momentum_decay, 0.0, 0.999)
+        _require_range("forget_gate", self.forget_gate, 0.0, 1.0)
+        for name, choices in CHOICES.items():
+            _require_one_of(name, getattr(self, name), choices)
+        _require_supported_gates(self)
         _require_square_heads(self.rows, self.heads, self.active_rows)
 
     @property
@@ -84,6 +107,26 @@ class MemoryConfig:
 def _require_range(name: str, value: float, low: float, high: float) -> None:
     if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
         raise InvalidInput(f"{name} must be between {low} and {high}.", hint=f"Choose {name} in that range.")
+
+
+def _require_one_of(name: str, value: str, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise InvalidInput(f"Unknown {name} {ascii(value)}.", hint=f"Use one of {', '.join(choices)}.")
+
+
+def _require_supported_gates(config: MemoryConfig) -> None:
+    """A setting that a variant would ignore is refused: it would promise what does not happen."""
+    is_exact = config.variant == "sparse" or (config.variant == "linear" and config.linear_rule != "ttt")
+    if is_exact and (config.momentum_decay or config.gates == "surprise"):
+        raise InvalidInput(
+            "Momentum and surprise gates are not defined for sparse, delta and recursive updates.",
+            hint="Use mlp, titans or linear with linear_rule=ttt, or leave them out.",
+        )
+    is_kalman = config.variant == "sparse" or (config.variant == "linear" and config.linear_rule == "recursive")
+    if is_kalman and config.forget_gate:
+        raise InvalidInput(
+            "forget_gate is not defined where a learned variance sets the step.", hint="Leave it 0, or use titans."
+        )
 
 
 def _require_square_heads(rows: int, heads: int, active_rows: int) -> None:

@@ -18,7 +18,7 @@ from memory_core.config import MemoryConfig
 from memory_core.errors import CorruptData, InvalidInput
 from memory_core.networks.codes import value_codes
 from memory_core.networks.network import FastWeights, Network
-from memory_core.networks.sparse import SparseNetwork
+from memory_core.networks.variants import open_network
 from memory_core.patterns.bank import COLUMNS, PatternBank
 from memory_core.patterns.exemplars import pack_exemplars, unpack_exemplars
 from memory_core.patterns.precision import Precision
@@ -44,7 +44,7 @@ class MemoryState:
     def __init__(self, config: MemoryConfig, device: torch.device) -> None:
         self.config = config
         self.device = device
-        self.network: Network = SparseNetwork(config, device)
+        self.network: Network = open_network(config, device)
         self.fast_weights: FastWeights = self.network.initial()
         self.bank = PatternBank(config, device)
         self.words = WordTable(config.units)
@@ -97,7 +97,7 @@ class MemoryState:
         for _, tensors in sorted(self._tensors().items()):
             for name, tensor in sorted(tensors.items()):
                 digest.update(f"{name}:{tuple(tensor.shape)}".encode())
-                digest.update(memoryview(tensor.detach().cpu().contiguous().numpy()).cast("B"))
+                digest.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy().data)
         return digest.hexdigest()[:WEIGHT_HASH_LENGTH]
 
     def to_parts(self) -> StateParts:

@@ -21,7 +21,8 @@ _MIX: Final = ((30, np.uint64(0xBF58476D1CE4E5B9)), (27, np.uint64(0x94D049BB133
 def value_codes(pattern_ids_N: np.ndarray, value_dim: int, seed: int) -> torch.Tensor:
     """Codes of the given pattern ids: float32 (N, value_dim), unit rows."""
     words = -(-value_dim // 64)
-    counters_NW = pattern_ids_N.astype(np.uint64)[:, None] * np.uint64(words) + np.arange(words, dtype=np.uint64)
+    word_W = np.arange(words).astype(np.uint64)
+    counters_NW = pattern_ids_N.astype(np.uint64)[:, None] * np.uint64(words) + word_W
     state_NW = (counters_NW + np.uint64(1) + (np.uint64(seed) << np.uint64(40))) * _GOLDEN
     for shift, factor in _MIX:
         state_NW = (state_NW ^ (state_NW >> np.uint64(shift))) * factor

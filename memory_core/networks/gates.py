@@ -1,0 +1,89 @@
+"""The three gates of Titans, per pair: step_size theta, momentum_decay eta, forget_gate alpha.
+
+In the papers the gates are learned functions of the input. Here they are functions of what a memory has at hand when
+it writes: how many pairs it has learned and how surprising this one is.
+
+* ``constant``: theta, eta and alpha are the settings.
+* ``annealed``: theta / (1 + n / D) after n pairs, the step that keeps old and new pairs apart (the running mean of a
+  Hebbian sum); measured to be worth more than any change of architecture.
+* ``surprise``: annealed, and rho = l / (l + mean l) scales the step: theta min(1, 2 rho). Past surprise is carried
+  less (eta (1 - rho)) where the stream turns, and more is forgotten (alpha rho) where much is new.
+
+Shapes: B pairs of one mini-batch.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from memory_core.config import MemoryConfig
+
+Floats = NDArray[np.float64]
+
+SURPRISE_DECAY: Final = 0.98
+SURPRISE_START: Final = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Gates:
+    """One value of each gate per pair."""
+
+    step_size_B: Floats
+    momentum_decay_B: Floats
+    forget_gate_B: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What the gates remember between mini-batches: part of the fast weights."""
+
+    pair_count: int
+    surprise_mean: float
+
+    def after(self, losses_B: Floats) -> Progress:
+        """Count the pairs; the mean surprise moves a fiftieth of the way per pair."""
+        keep = SURPRISE_DECAY ** len(losses_B)
+        mean = keep * self.surprise_mean + (1 - keep) * float(losses_B.mean())
+        return Progress(self.pair_count + len(losses_B), mean)
+
+
+def gates_of(config: MemoryConfig, progress: Progress, losses_B: Floats, step_size: float) -> Gates:
+    """Gates of a mini-batch from the losses at its start."""
+    size = len(losses_B)
+    theta_B, eta, alpha = np.full(size, step_size), config.momentum_decay, config.forget_gate
+    if config.gates != "constant":
+        theta_B = theta_B / (1 + (progress.pair_count + np.arange(size)) / config.key_dim)
+    if config.gates != "surprise":
+        return Gates(theta_B, np.full(size, eta), np.full(size, alpha))
+    rho_B = losses_B / (losses_B + progress.surprise_mean + 1e-12)
+    return Gates(theta_B * np.minimum(1, 2 * rho_B), eta * (1 - rho_B), alpha * rho_B)
+
+
+@dataclass(frozen=True, slots=True)
+class Coefficients:
+    """What the gates make of a mini-batch: everything it leaves is a weighted sum of what it met.
+
+    Columns 0..B-1 weigh the scaled gradients theta_i grad_i (with a minus), column B the momentum S_0 and column B+1
+    the weights M_0. Row t of ``weights_BC`` gives M_t, ``momentum_C`` gives S_B.
+    """
+
+    weights_BC: Floats
+    momentum_C: Floats
+
+
+def coefficients_of(gates: Gates) -> Coefficients:
+    """Unroll Titans eq. 13-14 (arXiv 2501.00663): S_t = eta_t S_{t-1} - u_t ; M_t = (1 - alpha_t) M_{t-1} + S_t."""
+    size = len(gates.step_size_B)
+    weights_BC = np.zeros((size, size + 2))
+    momentum_C, memory_C = np.zeros(size + 2), np.zeros(size + 2)
+    momentum_C[size], memory_C[size + 1] = 1.0, 1.0
+    for t, (eta, alpha) in enumerate(zip(gates.momentum_decay_B, gates.forget_gate_B, strict=True)):
+        momentum_C = eta * momentum_C
+        momentum_C[t] = 1.0
+        memory_C = (1 - alpha) * memory_C + momentum_C
+        weights_BC[t] = memory_C
+    return Coefficients(weights_BC, momentum_C)

@@ -1,0 +1,35 @@
+"""Which network a memory's settings ask for."""
+
+from __future__ import annotations
+
+import torch
+
+from memory_core.config import MemoryConfig
+from memory_core.networks.layered import LayeredNetwork, Recipe
+from memory_core.networks.layers import Shape
+from memory_core.networks.linear import LinearNetwork
+from memory_core.networks.network import Network
+from memory_core.networks.sparse import SparseNetwork
+
+EXPANSION = 4
+
+
+def open_network(config: MemoryConfig, device: torch.device) -> Network:
+    """The network of ``config.variant`` on a device."""
+    if config.variant == "sparse":
+        return SparseNetwork(config, device)
+    if config.variant == "linear" and config.linear_rule != "ttt":
+        return LinearNetwork(config, device)
+    return LayeredNetwork(config, device, recipe_of(config))
+
+
+def recipe_of(config: MemoryConfig) -> Recipe:
+    """TTT-Linear and TTT-MLP (arXiv 2407.04620, 2.7), or Titans' deep memory (arXiv 2501.00663, 3.1)."""
+    dim = config.key_dim
+    hidden = EXPANSION * dim
+    if config.variant == "linear":
+        return Recipe(Shape((dim, dim), "gelu", "residual"), base_step=0.5 * dim)
+    if config.variant == "mlp":
+        return Recipe(Shape((dim, hidden, dim), "gelu", "residual"), base_step=0.5 * dim)
+    widths = (dim, *[hidden] * (config.depth - 1), dim)
+    return Recipe(Shape(widths, "silu", "plain"), base_step=0.5)
