@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic.dataclasses import dataclass
 
-from memory_core.config import SaturationPolicy, Variant
+from memory_core.config import FastDtype, GateKind, LinearRule, SaturationPolicy, Variant
 from memory_core.results import InferOptions, MetadataValue, Observation, SurpriseResult
 
 Label = Annotated[str, Field(description="A short string that is compared, not learned.", examples=["docs"])]
@@ -40,6 +40,12 @@ class CreateRequest(Body):
     rows: int | None = None
     heads: int | None = None
     active_rows: int | None = None
+    dtype: FastDtype | None = Field(default=None, description="Of the fast weights.")
+    gates: GateKind | None = Field(default=None, description="How the step size follows the stream.")
+    linear_rule: LinearRule | None = None
+    depth: int | None = Field(default=None, description="Layers of the titans variant, 1 to 4.")
+    momentum_decay: float | None = None
+    forget_gate: float | None = None
     learning_rate: float | None = Field(default=None, description="0 to 1; 0 makes the memory read-only.")
     surprise_gate: float | None = None
     saturation: SaturationPolicy | None = None
