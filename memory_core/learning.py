@@ -100,12 +100,15 @@ class _Chunk:
     def _similarities(self) -> tuple[np.ndarray, np.ndarray]:
         """Mean over a passage's segments of the best cosine: with every known pattern, and with each other."""
         sizes = [len(passage.keys_SD) for passage in self._passages]
-        starts_P = np.cumsum([0, *sizes[:-1]])
         keys_SD = torch.cat([passage.keys_SD for passage in self._passages])
         known_Sn = self._state.similarity(keys_SD)
-        among_SP = np.maximum.reduceat((keys_SD @ keys_SD.T).cpu().numpy(), starts_P, axis=1)
-        sizes_P1 = np.array(sizes, dtype=np.float32)[:, None]
-        return np.add.reduceat(known_Sn, starts_P) / sizes_P1, np.add.reduceat(among_SP, starts_P) / sizes_P1
+        among_SS = (keys_SD @ keys_SD.T).cpu().numpy()
+        if len(keys_SD) == len(sizes):
+            return known_Sn, among_SS
+        starts_P = np.cumsum([0, *sizes[:-1]])
+        among_SP = np.maximum.reduceat(among_SS, starts_P, axis=1)
+        mean_PS = np.repeat(np.eye(len(sizes), dtype=np.float32) / np.array(sizes, dtype=np.float32), sizes, axis=1)
+        return mean_PS @ known_Sn, mean_PS @ among_SP
 
     def _place(self, passage: _Passage, similarity_n: np.ndarray) -> tuple[int, bool]:
         state, bank, report = self._state, self._state.bank, passage.report

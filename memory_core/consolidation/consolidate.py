@@ -75,7 +75,7 @@ def _close_pairs(state: MemoryState, slots_m: np.ndarray) -> Iterator[tuple[int,
 
 
 def _are_duplicates(state: MemoryState, first: int, second: int) -> bool:
-    words = [state.words.words_of(slot).keys() for slot in (first, second)]
+    words = [state.words.words_of(slot) for slot in (first, second)]
     return len(words[0] & words[1]) >= MERGE_SHARED_WORDS * max(len(words[0]), len(words[1]))
 
 

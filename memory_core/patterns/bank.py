@@ -69,12 +69,11 @@ class PatternBank:
         return slot
 
     def crowd(self, slot: int, similarity_n: np.ndarray) -> None:
-        """A new pattern came near others: keep each one's cosine to its nearest neighbour."""
-        others_n = similarity_n.copy()
-        others_n[slot] = 0.0
+        """A new pattern came near others: keep each one's cosine to its nearest neighbour. Uses up ``similarity_n``."""
         crowding_n = self.column("crowding_U")
-        np.maximum(crowding_n, others_n, out=crowding_n)
-        crowding_n[slot] = others_n.max(initial=0.0)
+        np.maximum(crowding_n, similarity_n, out=crowding_n)
+        similarity_n[slot] = 0.0
+        crowding_n[slot] = similarity_n.max()
 
     def strengthen(self, slot: int, exemplar: Exemplar) -> None:
         """Count one more use; keep the text when it is new and there is room."""

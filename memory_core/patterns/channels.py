@@ -47,12 +47,13 @@ def score_patterns(state: MemoryState, keys_SD: torch.Tensor, words: list[WordId
     dense_Qu = (torch.cat([keys_SD, sharpened_SD]) @ units.keys_uD.T).cpu().numpy()
     cosine_n, precision_n = units.best_per_pattern(dense_Qu).astype(np.float64).reshape(2, len(keys_SD), -1).mean(1)
     precision_n = standardise(precision_n)
+    words_n, context_n = _with_neighbours(state, precision_n, words)
     parts = {
         "precision": precision_n,
-        "words": standardise(_words(state, words)),
-        "context": _context(state, precision_n),
+        "words": standardise(words_n),
+        "context": context_n,
+        "speaker": SPEAKER_WEIGHT * state.speakers.named_in(words, state.pattern_count),
     }
-    parts["speaker"] = SPEAKER_WEIGHT * state.speakers.named_in(words, state.pattern_count)
     parts["weights"] = FAST_WEIGHTS_WEIGHT * _fast_weights(state, keys_SD, np.sum(list(parts.values()), axis=0))
     return ChannelScores(total_n=np.sum(list(parts.values()), axis=0), parts=parts, cosine_n=cosine_n)
 
@@ -65,31 +66,29 @@ def standardise(scores_n: np.ndarray) -> np.ndarray:
     return (scores_n - scores_n.mean()) / deviation
 
 
-def _words(state: MemoryState, words: list[WordId]) -> np.ndarray:
-    total_n = np.zeros(state.pattern_count)
-    word_n = np.zeros(state.pattern_count)
-    for slots, scores in state.words.scored_postings(words):
-        reach = state.transitions.reach(slots)
-        touched = np.concatenate([slots, reach.target_R])
-        word_n[slots] = scores
-        np.maximum.at(word_n, reach.target_R, scores[reach.source_R] * _fading(reach, CONTEXT_OF_WORDS))
-        touched = np.unique(touched)
-        total_n[touched] += word_n[touched]
-        word_n[touched] = 0.0
-    return total_n
-
-
-def _context(state: MemoryState, scores_n: np.ndarray) -> np.ndarray:
-    strongest_k = _strongest(scores_n, CONTEXT_SOURCES)
-    strongest_k = strongest_k[scores_n[strongest_k] > 0]
-    reach = state.transitions.reach(strongest_k)
-    context_n = np.zeros(len(scores_n))
-    np.maximum.at(context_n, reach.target_R, scores_n[strongest_k][reach.source_R] * _fading(reach, CONTEXT_OF_KEYS))
-    return context_n
+def _with_neighbours(state: MemoryState, precision_n: np.ndarray, words: list[WordId]) -> tuple[np.ndarray, np.ndarray]:
+    """Word scores and context. Neighbours are looked up for the strongest patterns and those beside them only."""
+    postings = list(state.words.scored_postings(words))
+    by_word_Wn = np.zeros((len(postings), len(precision_n)), dtype=np.float32)
+    for row_n, (slots, scores) in zip(by_word_Wn, postings, strict=True):
+        row_n[slots] = scores
+    words_n = by_word_Wn.sum(0, dtype=np.float64)
+    strongest_k = _strongest(precision_n + standardise(words_n), CONTEXT_SOURCES)
+    chosen_k = np.union1d(strongest_k, state.transitions.reach(strongest_k).target_R)
+    reach = state.transitions.reach(chosen_k)
+    # The neighbour is ``steps`` ahead of the pattern, so the pattern is as many steps behind the neighbour.
+    by_word_Wk = by_word_Wn[:, chosen_k]
+    spread_RW = (by_word_Wn[:, reach.target_R] * _fading(reach, CONTEXT_OF_WORDS)).T
+    spread_kW = np.zeros((len(chosen_k), len(postings)))
+    np.maximum.at(spread_kW, reach.source_R, spread_RW)
+    words_n[chosen_k] = np.maximum(by_word_Wk, spread_kW.T).sum(0)
+    context_n = np.zeros(len(precision_n))
+    np.maximum.at(context_n, chosen_k[reach.source_R], precision_n[reach.target_R] * _fading(reach, CONTEXT_OF_KEYS))
+    return words_n, context_n
 
 
 def _fading(reach: Reach, weights: dict[int, float]) -> np.ndarray:
-    by_steps = np.array([weights.get(steps, 0.0) for steps in range(-2, 3)])
+    by_steps = np.array([weights.get(-steps, 0.0) for steps in range(-2, 3)])
     return by_steps[reach.steps_R + 2] * reach.share_R
 
 

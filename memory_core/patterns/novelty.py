@@ -26,6 +26,7 @@ from memory_core.patterns.word_table import WordId, WordTable, is_content, word_
 from memory_core.results import SurprisingWord
 
 CANDIDATES: Final = 8
+MARGIN: Final = 0.5
 WORDS_WEIGHT: Final = 0.5
 CROWDING_WEIGHT: Final = 0.3
 CROWDING_FLOOR: Final = 0.3
@@ -52,21 +53,19 @@ def measure_novelty(
     """Compare a passage of ``segments`` segments with all patterns; ``similarity_n``: its cosine with each."""
     if not len(similarity_n):
         return NOTHING_KNOWN
-    rarity = {word: table.rarity(word) for word in words}
-    content = {word: value for word, value in rarity.items() if is_content(word)} or rarity
-    best, slot, change = -math.inf, -1, 0.0
-    for candidate in _nearest(similarity_n):
-        # A passage inside a longer pattern is known: what else that pattern says does not count against it.
-        counts_extra = bank.segment_count(candidate) <= segments
-        crowding = max(CROWDING_FLOOR, float(bank.columns["crowding_U"][candidate]))
-        shared = _shared(table, candidate, rarity, counts_extra=counts_extra)
-        affinity = float(similarity_n[candidate]) + WORDS_WEIGHT * shared - CROWDING_WEIGHT * crowding
-        if affinity > best:
-            best, slot = affinity, candidate
-            change = 1.0 - _shared(table, candidate, content, counts_extra=counts_extra)
-    known = 1.0 / (1.0 + math.exp(min(50.0, BETA * (TAU - best))))
-    score = 1.0 - known * (1.0 - CHANGE_WEIGHT * math.sqrt(max(0.0, change)))
-    return Novelty(min(1.0, max(0.0, score)), slot, float(similarity_n[slot]))
+    slots = _nearest(similarity_n)
+    shared = table.shared(words, slots)
+    # A passage inside a longer pattern is known: what else that pattern says does not count against it.
+    is_longer_k = bank.columns["segments_U"][slots] > segments
+    overlap_k = _overlap(shared.own, shared.theirs_k, shared.common_k, is_longer_k)
+    crowding_k = np.maximum(CROWDING_FLOOR, bank.columns["crowding_U"][slots])
+    affinity_k = similarity_n[slots] + WORDS_WEIGHT * overlap_k - CROWDING_WEIGHT * crowding_k
+    best = int(affinity_k.argmax())
+    if shared.own_content:
+        overlap_k = _overlap(shared.own_content, shared.theirs_content_k, shared.common_content_k, is_longer_k)
+    known = 1.0 / (1.0 + math.exp(min(50.0, BETA * (TAU - float(affinity_k[best])))))
+    score = 1.0 - known * (1.0 - CHANGE_WEIGHT * math.sqrt(max(0.0, 1.0 - float(overlap_k[best]))))
+    return Novelty(min(1.0, max(0.0, score)), slots[best], float(similarity_n[slots[best]]))
 
 
 def explained_share(table: WordTable, slot: int, words: Iterable[WordId]) -> float:
@@ -87,7 +86,7 @@ def surprising_words(
     ids = {word: word_id(word.stem, word.is_function_word) for word in words}
     content = {number for number in ids.values() if is_content(number)}
     total = max(sum(table.rarity(number) for number in content), 1e-9)
-    known = table.words_of(slot) if slot >= 0 else {}
+    known = table.words_of(slot) if slot >= 0 else set()
     found: dict[WordId, SurprisingWord] = {}
     for word, number in ids.items():
         if number in content and number not in known and number not in found:
@@ -98,23 +97,15 @@ def surprising_words(
 
 
 def _nearest(similarity_n: np.ndarray) -> list[int]:
-    if len(similarity_n) <= CANDIDATES:
-        return list(range(len(similarity_n)))
-    return np.argpartition(similarity_n, -CANDIDATES)[-CANDIDATES:].tolist()
+    """The 8 most similar slots, among those that could still win, ascending."""
+    close = np.flatnonzero(similarity_n >= similarity_n.max() - MARGIN)
+    if len(close) > CANDIDATES:
+        close = np.sort(close[np.argpartition(similarity_n[close], -CANDIDATES)[-CANDIDATES:]])
+    nearest: list[int] = close.tolist()
+    return nearest
 
 
-def _shared(table: WordTable, slot: int, rarity: dict[WordId, float], *, counts_extra: bool) -> float:
-    """Overlap of a text's words with a slot's, weighted by rarity, in [0, 1].
-
-    Dice's coefficient where the slot's other words count, else the share of the text's words that the slot carries.
-    """
-    known = table.words_of(slot)
-    common = sum(value for word, value in rarity.items() if word in known)
-    own = sum(rarity.values())
-    if not counts_extra:
-        return common / own if own else 1.0
-    only_content = all(map(is_content, rarity))
-    theirs = sum(
-        rarity[word] if word in rarity else table.rarity(word) for word in known if is_content(word) or not only_content
-    )
-    return 2.0 * common / (own + theirs) if own + theirs else 1.0
+def _overlap(own: float, theirs_k: np.ndarray, common_k: np.ndarray, is_longer_k: np.ndarray) -> np.ndarray:
+    """Dice's coefficient of two texts' words by rarity; for a longer slot the share of the text's words it carries."""
+    total_k = np.where(is_longer_k, 2.0 * own, own + theirs_k)
+    return np.where(total_k > 0.0, np.minimum(1.0, 2.0 * common_k / np.maximum(total_k, 1e-9)), 1.0)

@@ -84,6 +84,10 @@ class Transitions:
 
 
 def _strengthen(row_L: np.ndarray, counts_L: np.ndarray, other: int, amount: float) -> None:
+    if counts_L[0] == 0.0 or row_L[0] == other:
+        row_L[0] = other
+        counts_L[0] += amount
+        return
     known = np.flatnonzero(row_L == other)
     position = int(known[0]) if len(known) else int(counts_L.argmin())
     if not len(known):
