@@ -23,21 +23,11 @@ _OBJECT_STORE_BYTES: Final = 256 * MIB
 def run_service(settings: Settings, on_ready: Callable[[str], None]) -> None:
     """Serve until a signal comes; ``on_ready`` gets the folder of Ray's logs once requests are answered."""
     stop = threading.Event()
-    with _local_ray(settings) as logs_folder:
+    with _local_ray() as logs_folder:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: stop.set())
         try:
-            serve.start(
-                proxy_location="HeadOnly",
-                http_options={"host": settings.host, "port": settings.port},
-                logging_config={"enable_access_log": False, "log_level": settings.log_level},
-            )
-            serve.run(
-                build_app(settings),
-                name=APPLICATION_NAME,
-                route_prefix="/",
-                logging_config={"enable_access_log": False, "log_level": settings.log_level},
-            )
+            deploy(settings)
             on_ready(logs_folder)
             stop.wait()
         finally:
@@ -45,8 +35,19 @@ def run_service(settings: Settings, on_ready: Callable[[str], None]) -> None:
                 serve.shutdown()
 
 
+def deploy(settings: Settings) -> None:
+    """Run the application on the connected cluster; returns once it takes requests."""
+    logging_config = {"enable_access_log": False, "log_level": settings.log_level}
+    serve.start(
+        proxy_location="HeadOnly",
+        http_options={"host": settings.host, "port": settings.port},
+        logging_config=logging_config,
+    )
+    serve.run(build_app(settings), name=APPLICATION_NAME, route_prefix="/", logging_config=logging_config)
+
+
 @contextlib.contextmanager
-def _local_ray(settings: Settings) -> Iterator[str]:
+def _local_ray() -> Iterator[str]:
     # A short path of our own: Unix sockets inside it may have 107 characters at most.
     folder = tempfile.mkdtemp(prefix="nm-ray-")
     context = ray.init(
@@ -55,11 +56,9 @@ def _local_ray(settings: Settings) -> Iterator[str]:
         log_to_driver=False,
         logging_level=logging.ERROR,
         object_store_memory=_OBJECT_STORE_BYTES,
-        _node_ip_address="127.0.0.1",
         _temp_dir=folder,
     )
-    try:
-        yield str(context.address_info["session_dir"]) + "/logs"
-    finally:
-        ray.shutdown()
-        shutil.rmtree(folder, ignore_errors=True)
+    yield str(context.address_info["session_dir"]) + "/logs"
+    # Only here: after a failure the folder stays, for its logs.
+    ray.shutdown()
+    shutil.rmtree(folder, ignore_errors=True)
