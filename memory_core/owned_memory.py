@@ -73,6 +73,7 @@ class OwnedMemory:
         self._clock = clock
         self._device = device
         self._closed_runs: tuple[Run, ...] = ()
+        self._skipped: tuple[Seq, ...] = ()
 
     @property
     def config(self) -> MemoryConfig:
@@ -92,13 +93,14 @@ class OwnedMemory:
         if self.head.answers is not None:
             self.answers = AnswerTable.from_json(self.files.read_bytes(self.head.answers))
         records = list(self.files.journal_after(self.head))
-        skipped = {record.skipped_seq for record in records}
+        skipped = {*self.head.skipped, *(record.skipped_seq for record in records if record.skipped_seq is not None)}
         for record in records:
             if record.observations and record.first_seq not in skipped:
                 self.apply(record)
             elif record.observations:
                 self._pass_over(record)
         closed = [run if run.last_seq is not None else replace(run, last_seq=self.seq) for run in self.head.runs]
+        self._skipped = tuple(sorted(skipped))
         self._closed_runs = tuple(run for run in closed if run.last_seq is not None and run.last_seq >= run.first_seq)
         return on.MemoryRecovered(snapshot.seq, self.seq, self.seq - snapshot.seq)
 
@@ -180,6 +182,7 @@ class OwnedMemory:
             number=number,
             snapshot=self._snapshot_for(kind, number),
             runs=(*self._closed_runs, open_run) if is_seal else (open_run,),
+            skipped=self._skipped if is_seal else (),
             answers=self.head.answers if is_seal else self._write_answers(number),
         )
         self.files.publish_head(head)

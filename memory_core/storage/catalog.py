@@ -107,7 +107,6 @@ class Catalog:
             parent=parent,
             snapshot=snapshot,
             runs=(),
-            answers=None,
         )
         create_document(self._store, keys.head(uid, Epoch(0), 1), "head", head.to_dict())
 

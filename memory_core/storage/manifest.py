@@ -72,6 +72,7 @@ class Head:
     """Where recovery starts: a snapshot and the journal runs that follow it.
 
     number: grows within an epoch. created_at, parent: of the memory. answers: table of idempotent answers.
+    skipped: first positions of records in the closed runs on which learning broke; they are never applied.
     """
 
     epoch: Epoch
@@ -81,7 +82,8 @@ class Head:
     parent: str | None
     snapshot: Snapshot
     runs: tuple[Run, ...]
-    answers: BlobRef | None
+    skipped: tuple[Seq, ...] = ()
+    answers: BlobRef | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -93,6 +95,7 @@ class Head:
             "parent": self.parent,
             "snapshot": self.snapshot.to_dict(),
             "runs": [run.to_dict() for run in self.runs],
+            "skipped": list(self.skipped),
             "answers": None if self.answers is None else self.answers.to_dict(),
         }
 
@@ -107,6 +110,7 @@ class Head:
             parent=raw["parent"],
             snapshot=Snapshot.from_dict(raw["snapshot"]),
             runs=tuple(map(Run.from_dict, raw["runs"])),
+            skipped=tuple(raw["skipped"]),
             answers=None if raw["answers"] is None else BlobRef.from_dict(raw["answers"]),
         )
 
