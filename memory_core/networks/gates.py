@@ -4,8 +4,8 @@ In the papers the gates are learned functions of the input. Here they are functi
 it writes: how many pairs it has learned and how surprising this one is.
 
 * ``constant``: theta, eta and alpha are the settings.
-* ``annealed``: theta / (1 + n / D) after n pairs, the step that keeps old and new pairs apart (the running mean of a
-  Hebbian sum); measured to be worth more than any change of architecture.
+* ``annealed``: theta / (1 + n / w) after n pairs, w about the width of the features: the step that keeps old and new
+  pairs alike (a running mean); measured to be worth more than any change of architecture.
 * ``surprise``: annealed, and rho = l / (l + mean l) scales the step: theta min(1, 2 rho). Past surprise is carried
   less (eta (1 - rho)) where the stream turns, and more is forgotten (alpha rho) where much is new.
 
@@ -20,12 +20,13 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from memory_core.config import MemoryConfig
+from memory_core.config import GateKind
 
 Floats = NDArray[np.float64]
 
 SURPRISE_DECAY: Final = 0.98
 SURPRISE_START: Final = 1.0
+TINY: Final = 1e-12
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,16 +52,27 @@ class Progress:
         return Progress(self.pair_count + len(losses_B), mean)
 
 
-def gates_of(config: MemoryConfig, progress: Progress, losses_B: Floats, step_size: float) -> Gates:
-    """Gates of a mini-batch from the losses at its start."""
-    size = len(losses_B)
-    theta_B, eta, alpha = np.full(size, step_size), config.momentum_decay, config.forget_gate
-    if config.gates != "constant":
-        theta_B = theta_B / (1 + (progress.pair_count + np.arange(size)) / config.key_dim)
-    if config.gates != "surprise":
-        return Gates(theta_B, np.full(size, eta), np.full(size, alpha))
-    rho_B = losses_B / (losses_B + progress.surprise_mean + 1e-12)
-    return Gates(theta_B * np.minimum(1, 2 * rho_B), eta * (1 - rho_B), alpha * rho_B)
+@dataclass(frozen=True, slots=True)
+class GateRule:
+    """The settings of the gates. Past surprise repeats a step 1 / (1 - eta) times, so theta is divided by that."""
+
+    kind: GateKind
+    step_size: float
+    momentum_decay: float
+    forget_gate: float
+    anneal_width: float
+
+    def gates(self, progress: Progress, losses_B: Floats) -> Gates:
+        """Gates of a mini-batch from the losses at its start."""
+        size = len(losses_B)
+        eta, alpha = self.momentum_decay, self.forget_gate
+        theta_B = np.full(size, self.step_size * (1 - eta))
+        if self.kind != "constant":
+            theta_B = theta_B / (1 + (progress.pair_count + np.arange(size)) / self.anneal_width)
+        if self.kind != "surprise":
+            return Gates(theta_B, np.full(size, eta), np.full(size, alpha))
+        rho_B = losses_B / (losses_B + progress.surprise_mean + TINY)
+        return Gates(theta_B * np.minimum(1, 2 * rho_B), eta * (1 - rho_B), alpha * rho_B)
 
 
 @dataclass(frozen=True, slots=True)

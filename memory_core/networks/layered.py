@@ -20,18 +20,15 @@ C the columns of ``gates.Coefficients``.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
 
 import torch
 from torch import Tensor
 
 from memory_core.config import MemoryConfig
 from memory_core.errors import LearningFailed
-from memory_core.networks.gates import SURPRISE_START, Coefficients, Progress, coefficients_of, gates_of
+from memory_core.networks.gates import SURPRISE_START, Coefficients, GateRule, Progress, coefficients_of
 from memory_core.networks.layers import Pass, Shape, activate, forward, forward_backward, predict, with_one
 from memory_core.networks.network import FastWeights
-
-MINI_BATCH: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +37,8 @@ class Recipe:
 
     shape: Shape
     base_step: float
-    mini_batch: int = MINI_BATCH
+    anneal_width: float
+    mini_batch: int
 
 
 class LayeredNetwork:
@@ -68,7 +66,7 @@ class LayeredNetwork:
         self, weights: FastWeights, keys_ND: Tensor, values_NV: Tensor, step_size: float
     ) -> tuple[FastWeights, Tensor, Tensor]:
         """See Network.update; the gradients of up to ``mini_batch`` pairs are taken at the same weights."""
-        chunk = _Chunk(self.recipe.shape, self._config, step_size * self.recipe.base_step)
+        chunk = _Chunk(self.recipe.shape, self.gate_rule(step_size))
         chunk.unpack(weights, self._depth)
         size = self.recipe.mini_batch
         steps = [
@@ -85,6 +83,17 @@ class LayeredNetwork:
         _, outputs = forward(self.recipe.shape, self.layers(weights), keys_ND)
         return predict(self.recipe.shape, keys_ND, outputs[-1])
 
+    def gate_rule(self, step_size: float) -> GateRule:
+        """The gates for one call's step size."""
+        config, recipe = self._config, self.recipe
+        return GateRule(
+            config.gates,
+            step_size * recipe.base_step,
+            config.momentum_decay,
+            config.forget_gate,
+            recipe.anneal_width,
+        )
+
     def layers(self, weights: FastWeights) -> list[Tensor]:
         """The weight matrices in float32, first layer first."""
         return [weights[layer_name(depth)].float() for depth in range(self._depth)]
@@ -99,10 +108,9 @@ class LayeredNetwork:
 class _Chunk:
     """One update call: float32 working copies of the state, stepped mini-batch by mini-batch."""
 
-    def __init__(self, shape: Shape, config: MemoryConfig, step_size: float) -> None:
+    def __init__(self, shape: Shape, rule: GateRule) -> None:
         self._shape = shape
-        self._config = config
-        self._step_size = step_size
+        self._rule = rule
         self._layers: list[Tensor] = []
         self._momenta: list[Tensor] = []
         self._progress = Progress(0, SURPRISE_START)
@@ -125,8 +133,8 @@ class _Chunk:
         """One mini-batch; returns the losses before each pair's step and the norms of the steps theta grad."""
         run = forward_backward(self._shape, self._layers, keys_BD, values_BV)
         stale_B = run.errors_NV.square().sum(-1)
-        gates = gates_of(self._config, self._progress, stale_B.double().cpu().numpy(), self._step_size)
-        theta_B = torch.from_numpy(gates.step_size_B).to(stale_B) / feature_lengths(run.inputs)
+        gates = self._rule.gates(self._progress, stale_B.double().cpu().numpy())
+        theta_B = torch.from_numpy(gates.step_size_B).to(stale_B) / feature_lengths(run.inputs[-1])
         coefficients = coefficients_of(gates)
         losses_B = self._dual_losses(run, values_BV, coefficients, theta_B) if len(stale_B) > 1 else stale_B
         self._apply(run, coefficients, theta_B)
@@ -148,7 +156,7 @@ class _Chunk:
             output_BO -= (mixing_BB * (seen_BI @ inputs_BI.T)) @ gradients_BO
             if depth + 1 < len(self._layers):
                 seen_BI = with_one(self._shape, activate(self._shape, output_BO))
-        keys_BD = run.inputs[0][:, : self._config.key_dim]
+        keys_BD = run.inputs[0][:, : self._shape.widths[0]]
         return (predict(self._shape, keys_BD, output_BO) - values_BV).square().sum(-1)
 
     def _apply(self, run: Pass, coefficients: Coefficients, theta_B: Tensor) -> None:
@@ -169,12 +177,12 @@ class _Chunk:
             layer_IO.addmm_(inputs_BI.T, gradients_BO * memory_B[:, None], alpha=-1)
 
 
-def feature_lengths(inputs: list[Tensor]) -> Tensor:
-    """What theta is divided by: |x|^2 over all layers, times how often the mini-batch repeats the pair.
+def feature_lengths(features_BI: Tensor) -> Tensor:
+    """What theta is divided by: |x|^2 of the last layer's inputs, times how often the mini-batch repeats the pair.
 
-    With K_ij = sum over layers of x_i . x_j it is sum_j K_ij^2 / K_ii: K_ii for unrelated pairs, B K_ii for B copies.
+    With K_ij = x_i . x_j it is sum_j K_ij^2 / K_ii: K_ii for unrelated pairs, B K_ii for B copies.
     """
-    kernel_BB = sum((inputs_BI @ inputs_BI.T for inputs_BI in inputs), start=torch.zeros(()).to(inputs[0]))
+    kernel_BB = features_BI @ features_BI.T
     return kernel_BB.square().sum(-1) / kernel_BB.diagonal()
 
 

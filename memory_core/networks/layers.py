@@ -20,6 +20,8 @@ from torch.nn.functional import pad
 NORM_EPSILON: Final = 1e-6
 GELU_SLOPE: Final = 0.7978845608028654
 GELU_CUBIC: Final = 0.044715
+SILU_MEAN: Final = 0.2066
+GELU_MEAN: Final = 0.2821
 # A bias is shared by all keys: with an input as long as a unit key every write would disturb every other.
 BIAS_INPUT: Final = 0.05
 
@@ -75,10 +77,13 @@ def forward_backward(shape: Shape, layers: Sequence[Tensor], keys_ND: Tensor, va
 
 
 def activate(shape: Shape, output_NO: Tensor) -> Tensor:
-    """SiLU (Titans) or GELU in its tanh form (TTT)."""
+    """SiLU (Titans) or GELU in its tanh form (TTT), less its mean over a standard normal input.
+
+    Without that offset all features point a common way, and every write disturbs every other one.
+    """
     if shape.activation == "silu":
-        return torch.nn.functional.silu(output_NO)
-    return torch.nn.functional.gelu(output_NO, approximate="tanh")
+        return torch.nn.functional.silu(output_NO) - SILU_MEAN
+    return torch.nn.functional.gelu(output_NO, approximate="tanh") - GELU_MEAN
 
 
 def _slope(shape: Shape, z_NO: Tensor) -> Tensor:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import torch
 
 from memory_core.config import MemoryConfig
@@ -11,7 +13,9 @@ from memory_core.networks.linear import LinearNetwork
 from memory_core.networks.network import Network
 from memory_core.networks.sparse import SparseNetwork
 
-EXPANSION = 4
+EXPANSION: Final = 4
+TTT_MINI_BATCH: Final = 16
+TITANS_CHUNK: Final = 64
 
 
 def open_network(config: MemoryConfig, device: torch.device) -> Network:
@@ -27,9 +31,10 @@ def recipe_of(config: MemoryConfig) -> Recipe:
     """TTT-Linear and TTT-MLP (arXiv 2407.04620, 2.7), or Titans' deep memory (arXiv 2501.00663, 3.1)."""
     dim = config.key_dim
     hidden = EXPANSION * dim
-    if config.variant == "linear":
-        return Recipe(Shape((dim, dim), "gelu", "residual"), base_step=0.5 * dim)
-    if config.variant == "mlp":
-        return Recipe(Shape((dim, hidden, dim), "gelu", "residual"), base_step=0.5 * dim)
-    widths = (dim, *[hidden] * (config.depth - 1), dim)
-    return Recipe(Shape(widths, "silu", "plain"), base_step=0.5)
+    if config.variant == "titans":
+        widths = (dim, *[hidden] * (config.depth - 1), dim)
+        anneal_width = dim if config.depth == 1 else 2 * dim
+        return Recipe(Shape(widths, "silu", "plain"), 0.5, anneal_width, TITANS_CHUNK)
+    widths = (dim, dim) if config.variant == "linear" else (dim, hidden, dim)
+    # The layer norm anneals too: its deviation grows with what is stored.
+    return Recipe(Shape(widths, "gelu", "residual"), base_step=dim, anneal_width=10 * dim, mini_batch=TTT_MINI_BATCH)
