@@ -15,7 +15,7 @@ from typing import TypeVar
 
 from memory_core import engine
 from memory_core.config import MemoryConfig
-from memory_core.errors import CorruptData, Internal, LearningFailed, NeuralMemoryError
+from memory_core.errors import CorruptData, Internal, LearningFailed, NeuralMemoryError, NotFound
 from memory_core.ids import MemoryName, Seq, Tag
 from memory_core.lifecycle import events as on
 from memory_core.lifecycle.answers import Answer, AnswerTable, Refusal
@@ -87,6 +87,16 @@ class OwnedMemory:
 
     def recover(self) -> on.MemoryRecovered:
         """Snapshot plus journal, each record exactly once."""
+        try:
+            return self._recover()
+        except (NotFound, CorruptData) as error:
+            # A newer writer may have pruned what this one was about to read: then nothing is damaged.
+            self.files.require_newest()
+            if isinstance(error, CorruptData):
+                raise
+            raise CorruptData(error.message, hint="Restore the object from a backup.", **error.context) from error
+
+    def _recover(self) -> on.MemoryRecovered:
         self.head = self.files.newest_head()
         snapshot = self.head.snapshot
         self.state, self.seq, self.lineage = self._load(snapshot), snapshot.seq, snapshot.lineage
