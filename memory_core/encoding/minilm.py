@@ -39,7 +39,10 @@ _SHA256: Final = {
     "tokenizer.json": "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",
 }
 # Raise the version when a change below moves keys: cutting, pooling, special pieces.
-_SETTINGS: Final = f"minilm/2 pieces={PIECES_MIN}..{PIECES_MAX} sentences-with-speaker word_length_max={WORD_LENGTH_MAX} mean-pooled unit-norm"
+_SETTINGS: Final = (
+    f"minilm/2 pieces={PIECES_MIN}..{PIECES_MAX} sentences-with-speaker word_length_max={WORD_LENGTH_MAX} "
+    "mean-pooled unit-norm"
+)
 _START_ID: Final = 101
 _END_ID: Final = 102
 _LONE_SURROGATES: Final = re.compile("[\ud800-\udfff]")

@@ -19,7 +19,8 @@ PIECES_MIN: Final = 5
 _LOOK_BACK: Final = 4
 _LOOK_AHEAD: Final = 16
 _SENTENCE_END = re.compile(r"""(?:[.!?…‽।۔؟]["'”’»)\]]*\s+|[。！？｡．]["'”’」』）]*\s*|\n\s*)\Z""")
-_SPEAKER = re.compile(r"[^\W\d_][\w.'’-]*(?: [\w.'’-]+){0,3}: (?=\S)")
+# Bounded, since it is asked once per segment: a megabyte of letters must not be read a thousand times.
+_SPEAKER = re.compile(r"[^\W\d_][\w.'’-]{0,40}(?: [\w.'’-]{1,40}){0,3}: (?=\S)")
 
 
 class Segment(NamedTuple):

@@ -41,6 +41,11 @@ def test_word_order_changes_the_key() -> None:
     assert key("Anna hired Ben today") @ key("Ben hired Anna today") < 0.999
 
 
+def test_every_sentence_of_a_dialogue_turn_carries_its_speaker() -> None:
+    turn = HashEncoder().encode(["Ann: I paint horses every single day. My studio is in Bremen."])[0]
+    np.testing.assert_array_equal(turn.keys_SD[1], key("Ann: My studio is in Bremen."))
+
+
 def test_a_long_text_has_a_key_for_each_segment() -> None:
     encoded = HashEncoder().encode(["one two three four. " * 100])[0]
     assert len(encoded.spans) == len(encoded.keys_SD) == 4

@@ -21,8 +21,8 @@ SENTENCES = [
     "hi",
     "",
     "Überraschung: naïve café 日本語 한국어 हिन्दी \u0645\u0631\u062d\u0628\u0627 🎉",
-    "She said [SEP] and left. " * 4,
-    "One observation can be rather long, with clauses, numbers such as 7038413, and names like Melanie. " * 3,
+    "She said [SEP] and left, " * 4,
+    "One observation can be rather long, with clauses, numbers such as 7038413, and names like Melanie; " * 3,
 ]
 ODD_TEXTS = ["", " ", "\x00", "a\x00b", "\ud800", "x \udfff y", "\ufffd", "\u202e\u200b", "e\u0301" * 300, "\ufffe"]
 
@@ -97,6 +97,11 @@ def test_a_segment_has_the_key_its_text_has_alone(encoder: MiniLmEncoder) -> Non
     encoded = encoder.encode([text])[0]
     start, end = encoded.spans[1]
     np.testing.assert_allclose(encoded.keys_SD[1], key(encoder, text[start:end]), atol=1e-5)
+
+
+def test_every_sentence_of_a_dialogue_turn_carries_its_speaker(encoder: MiniLmEncoder) -> None:
+    turn = encoder.encode(["Ann: I paint horses every single day. My studio is in Bremen."])[0]
+    np.testing.assert_allclose(turn.keys_SD[1], key(encoder, "Ann: My studio is in Bremen."), atol=1e-5)
 
 
 def test_different_long_words_have_different_keys(encoder: MiniLmEncoder) -> None:

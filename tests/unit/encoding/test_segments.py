@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 import time
 
-from memory_core.encoding.segments import Span, cut_segments
+import pytest
+
+from memory_core.encoding.segments import Span, cut_segments, speaker_end
 
 
 def pieces_of(text: str) -> list[Span]:
@@ -16,20 +18,30 @@ def cut_texts(text: str, pieces_max: int) -> list[str]:
     return [text[s.start : s.end] for s in cut_segments(text, pieces_of(text), pieces_max)]
 
 
-def test_a_text_that_fits_stays_one_segment_even_with_several_sentences() -> None:
-    assert cut_texts("One. Two. Six.", 6) == ["One. Two. Six."]
+def test_each_sentence_is_a_segment() -> None:
+    assert cut_texts("The cat sat on us. Now we go home!", 99) == ["The cat sat on us.", "Now we go home!"]
 
 
-def test_a_longer_text_is_cut_after_the_last_sentence_that_fits() -> None:
-    assert cut_texts("One is. Two is. Six is.", 7) == ["One is. Two is.", "Six is."]
+def test_a_short_sentence_stays_with_the_next_one() -> None:
+    assert cut_texts("Yes! He is here now. So we all left.", 99) == ["Yes! He is here now.", "So we all left."]
+
+
+def test_a_short_last_sentence_stays_with_the_one_before() -> None:
+    assert cut_texts("The cat sat on us. Go on.", 99) == ["The cat sat on us. Go on."]
 
 
 def test_closing_quotes_stay_with_their_sentence() -> None:
-    assert cut_texts('"Go now!" She left us.', 7) == ['"Go now!"', "She left us."]
+    assert cut_texts('"We all go now!" She left us then.', 99) == ['"We all go now!"', "She left us then."]
 
 
-def test_an_earlier_sentence_end_is_not_taken_for_a_later_one() -> None:
-    assert cut_texts("I go. a b c d", 5) == ["I go.", "a b c d"]
+def test_a_lower_case_letter_after_a_full_stop_starts_no_sentence() -> None:
+    assert cut_texts("It was e.g. very cold and wet etc. so we left.", 99) == [
+        "It was e.g. very cold and wet etc. so we left."
+    ]
+
+
+def test_a_new_line_ends_a_sentence() -> None:
+    assert cut_texts("First we all go up\nThen we come back", 99) == ["First we all go up", "Then we come back"]
 
 
 def test_a_full_stop_inside_a_number_ends_no_sentence() -> None:
@@ -37,9 +49,9 @@ def test_a_full_stop_inside_a_number_ends_no_sentence() -> None:
 
 
 def test_chinese_and_japanese_sentences_end_without_a_space() -> None:
-    text = "你好吗。我很好！谢谢"
+    text = "你今天好吗。我今天很好！谢谢你们啊"
     pieces = [(i, i + 1) for i in range(len(text))]
-    assert [text[s.start : s.end] for s in cut_segments(text, pieces, 5)] == ["你好吗。", "我很好！", "谢谢"]
+    assert [text[s.start : s.end] for s in cut_segments(text, pieces)] == ["你今天好吗。", "我今天很好！", "谢谢你们啊"]
 
 
 def test_a_long_sentence_is_cut_at_white_space() -> None:
@@ -66,6 +78,22 @@ def test_an_empty_or_blank_text_is_one_segment() -> None:
 
 def test_white_space_around_a_segment_is_left_out() -> None:
     assert cut_segments("  hello ", [(2, 7)]) == ((2, 7, 0, 1),)
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("Ann: Hi!", "Ann: "),
+        ("Dr. Anne-Marie O’Neil: Hi!", "Dr. Anne-Marie O’Neil: "),
+        ("12: noon", ""),
+        ("at 12:30 we met", ""),
+        ("Ann:", ""),
+        ("", ""),
+        pytest.param("x" * 1_000_000, "", id="megabyte"),
+    ],
+)
+def test_a_speaker_is_a_name_before_a_colon(text: str, name: str) -> None:
+    assert text[: speaker_end(text)] == name
 
 
 def test_cutting_time_grows_linearly_with_a_text_without_spaces() -> None:
