@@ -94,7 +94,7 @@ class OwnedMemory:
             self.files.require_newest()
             if isinstance(error, CorruptData):
                 raise
-            raise CorruptData(error.message, hint="Restore the object from a backup.", **error.context) from error
+            raise CorruptData(error.message, hint="Restore it from a backup.", key=error.context.get("key")) from error
 
     def _recover(self) -> on.MemoryRecovered:
         self.head = self.files.newest_head()
