@@ -19,5 +19,8 @@ settings.register_profile(
 settings.register_profile("explore", deadline=None, max_examples=2000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
+# Small matrices on a few shared cores: a second thread costs more than it brings. Set before torch is imported.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 # Worker threads of the tokeniser warn when a test forks a process.
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
