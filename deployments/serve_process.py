@@ -37,6 +37,7 @@ def run_service(settings: Settings, on_ready: Callable[[str], None]) -> None:
 
 def deploy(settings: Settings) -> None:
     """Run the application on the connected cluster; returns once it takes requests."""
+    logging.getLogger("ray.serve").setLevel(max(logging.WARNING, logging.getLevelName(settings.log_level)))
     logging_config = {"enable_access_log": False, "log_level": settings.log_level}
     serve.start(
         proxy_location="HeadOnly",

@@ -14,6 +14,7 @@ from deployments.cli import output
 from deployments.cli.connection import Connection, run
 from deployments.cli.options import JsonOption, LocalOption, NameArgument, UrlOption
 from deployments.cli.texts import Split, read_texts
+from deployments.progress import progress_bar
 from deployments.text_rules import check_observations, check_text
 from memory_core.ids import MemoryName, parse_memory_name
 from memory_core.results import InferOptions, Observation, ObserveOptions, ObserveResult
@@ -59,7 +60,7 @@ async def observe_all(
 ) -> list[ObserveResult]:
     """Send everything in requests of ``batch``, with a progress bar."""
     results: list[ObserveResult] = []
-    with output.progress_bar() as progress:
+    with progress_bar(output.err) as progress:
         task = progress.add_task("observing", total=len(observations))
         for start in range(0, len(observations), batch):
             part = observations[start : start + batch]

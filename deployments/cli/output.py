@@ -7,7 +7,6 @@ from dataclasses import asdict, is_dataclass
 from typing import Any, Final
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -17,27 +16,6 @@ from memory_core.results import InferResult
 out: Final = Console(highlight=False)
 err: Final = Console(stderr=True, highlight=False)
 _EXEMPLAR_LENGTH: Final = 100
-
-
-class RateColumn(ProgressColumn):
-    """Observations per second so far."""
-
-    def render(self, task: Task) -> Text:
-        """See rich."""
-        return Text(f"{task.finished_speed or task.speed or 0.0:.0f} obs/s")
-
-
-def progress_bar(console: Console = err) -> Progress:
-    """A bar that counts observations, for whatever takes more than a second."""
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        RateColumn(),
-        TimeRemainingColumn(),
-        console=console,
-        transient=not console.is_terminal,
-    )
 
 
 def print_error(error: NeuralMemoryError) -> None:

@@ -40,7 +40,9 @@ def serve(
     ] = None,
     encoder: Annotated[str | None, typer.Option(help="minilm or hash.", show_default="minilm")] = None,
     log_level: Annotated[str | None, typer.Option(help="DEBUG, INFO, WARNING or ERROR.", show_default="INFO")] = None,
-    proxy: Annotated[Proxy, typer.Option(help="HTTP front: haproxy is faster, default always works.")] = Proxy.DEFAULT,
+    proxy: Annotated[
+        Proxy, typer.Option(help="HTTP front: haproxy is several times faster, default runs everywhere.")
+    ] = Proxy.AUTO,
     detach: Annotated[bool, typer.Option("--detach", "-d", help="Run in the background once it is ready.")] = False,
 ) -> None:
     """Start the service; Ctrl-C ends it."""
@@ -87,24 +89,25 @@ def chosen_settings(**chosen: object) -> Settings:
 
 def _serve_here(settings: Settings, proxy: Proxy) -> None:
     from deployments.ports import require_free_port
-    from deployments.proxy_choice import prepare_ray
+    from deployments.proxy_choice import prepared_ray
 
     require_free_port(settings.host, settings.port)
-    with _run_file(settings).hold():
-        output.out.print(f"Starting on {settings.base_url} with the volume {settings.storage_url} ...", markup=False)
-        prepare_ray(proxy.value, settings.port)
+    if not settings.is_loopback:
+        output.err.print("warning: reachable from other machines, and there is no authentication yet.")
+    with _run_file(settings).hold(), prepared_ray(proxy.value, is_loopback=settings.is_loopback) as front:
+        output.out.print(f"Starting on {settings.base_url}", markup=False, soft_wrap=True)
+        output.out.print(
+            f"volume {settings.storage_url}, encoder {settings.encoder}, HTTP front {front}", soft_wrap=True
+        )
         from deployments.serve_process import run_service
 
-        if not settings.is_loopback:
-            output.err.print("warning: reachable from other machines, and there is no authentication yet.")
         run_service(settings, lambda logs_folder: _announce(settings, logs_folder))
-        output.out.print("Stopped.")
+    output.out.print("Stopped.")
 
 
 def _announce(settings: Settings, logs_folder: str) -> None:
-    output.out.print(
-        f"Ready on {settings.base_url} (API: {settings.base_url}/docs, logs: {logs_folder}).", markup=False
-    )
+    output.out.print(f"Ready on {settings.base_url} (API: {settings.base_url}/docs)", markup=False, soft_wrap=True)
+    output.out.print(f"logs of the processes: {logs_folder}", markup=False, soft_wrap=True)
 
 
 def _serve_detached(settings: Settings, proxy: Proxy) -> None:

@@ -7,10 +7,10 @@ import signal
 import time
 from typing import Final
 
-from deployments.cli.output import progress_bar
 from deployments.demo.screen import Screen
 from deployments.demo.sentences import docstring_sentences
 from deployments.http_client import RemoteBackend
+from deployments.progress import progress_bar
 from memory_core.ids import MemoryName, Tag
 from memory_core.results import InferOptions, InferResult, Observation, ObserveOptions
 

@@ -76,6 +76,8 @@ class Bad:
 
 
 OBSERVE, CREATE = "/v1/memories/known/observe", "/v1/memories"
+CHECKPOINTS, RESTORE = "/v1/memories/known/checkpoints", "/v1/memories/known/restore"
+FORK, NO_TAG = "/v1/memories/known/fork", "CHECKPOINT_NOT_FOUND"
 BAD = [
     Bad("empty text", 422, body={"text": ""}),
     Bad("white space", 422, body={"text": " \n"}),
@@ -147,12 +149,12 @@ BAD = [
     Bad("surprise of nothing", 422, path="/v1/memories/known/surprise", body={"texts": []}),
     Bad("surprise of both", 422, path="/v1/memories/known/surprise", body={"text": "a", "texts": ["b"]}),
     Bad("consolidate no step", 422, path="/v1/memories/known/consolidate", body={"steps": 0}),
-    Bad("checkpoint without tag", 422, path="/v1/memories/known/checkpoints", body={}),
-    Bad("checkpoint with a bad tag", 422, path="/v1/memories/known/checkpoints", body={"tag": "../v1"}),
-    Bad("checkpoint with a bad text", 422, path="/v1/memories/known/checkpoints", body={"tag": "v1", "description": "\x00"}),
-    Bad("restore an unknown tag", 404, path="/v1/memories/known/restore", body={"tag": "never"}, code="CHECKPOINT_NOT_FOUND"),
-    Bad("fork an unknown tag", 404, path="/v1/memories/known/fork", body={"tag": "never", "name": "new"}, code="CHECKPOINT_NOT_FOUND"),
-    Bad("fork to a bad name", 422, path="/v1/memories/known/fork", body={"tag": "v1", "name": "a/b"}),
+    Bad("checkpoint without tag", 422, path=CHECKPOINTS, body={}),
+    Bad("checkpoint with a bad tag", 422, path=CHECKPOINTS, body={"tag": "../v1"}),
+    Bad("checkpoint with a bad text", 422, path=CHECKPOINTS, body={"tag": "v1", "description": "\x00"}),
+    Bad("restore an unknown tag", 404, path=RESTORE, body={"tag": "never"}, code=NO_TAG),
+    Bad("fork an unknown tag", 404, path=FORK, body={"tag": "never", "name": "new"}, code=NO_TAG),
+    Bad("fork to a bad name", 422, path=FORK, body={"tag": "v1", "name": "a/b"}),
     Bad("list no entries", 422, path="/v1/memories?limit=0", method="GET"),
     Bad("list by a word", 422, path="/v1/memories?limit=many", method="GET"),
     Bad("delete an unknown memory", 404, path="/v1/memories/nobody", method="DELETE", code="MEMORY_NOT_FOUND"),

@@ -27,7 +27,7 @@ def test_the_service_starts_answers_and_leaves_nothing_behind(
         program = [sys.executable, "-m", "deployments.cli", *arguments]
         return subprocess.run(program, capture_output=True, text=True, timeout=120, check=False)
 
-    service = start_service(settings, proxy="default")
+    service = start_service(settings, proxy="auto")
     try:
         asyncio.run(service.wait_ready())
         children = psutil.Process(service.process.pid).children(recursive=True)
