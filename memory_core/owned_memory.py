@@ -69,6 +69,7 @@ class OwnedMemory:
         self.candidate: Candidate | None = None
         self.consolidated: ConsolidateResult | None = None
         self.checkpoint: Checkpoint | None = None
+        self._weight_hash: str | None = None
         self._store = store
         self._clock = clock
         self._device = device
@@ -79,6 +80,12 @@ class OwnedMemory:
     def config(self) -> MemoryConfig:
         """The memory's settings."""
         return self.head.config
+
+    def weight_hash(self) -> str:
+        """Of the current state; kept until the state changes, since hashing reads every weight."""
+        if self._weight_hash is None:
+            self._weight_hash = self.state.weight_hash()
+        return self._weight_hash
 
     def claim(self) -> on.EpochClaimed:
         """Fence every older writer."""
@@ -100,6 +107,7 @@ class OwnedMemory:
         self.head = self.files.newest_head()
         snapshot = self.head.snapshot
         self.state, self.seq, self.lineage = self._load(snapshot), snapshot.seq, snapshot.lineage
+        self._weight_hash = snapshot.weight_hash
         if self.head.answers is not None:
             self.answers = AnswerTable.from_json(self.files.read_bytes(self.head.answers))
         records = list(self.files.journal_after(self.head))
@@ -128,6 +136,7 @@ class OwnedMemory:
         refusal: Refusal | None = None
         outcomes: tuple[ObserveOutcome, ...] = ()
         with self.state_lock:
+            self._weight_hash = None
             try:
                 self.state, outcomes = engine.observe(
                     self.state, record.observations, first_seq=record.first_seq, learning_rate=record.learning_rate
@@ -148,7 +157,7 @@ class OwnedMemory:
         snapshot = self.head.snapshot
         if not self._is_head_current or not snapshot.is_shared or snapshot.blobs is None:
             parts = self.state.to_parts()
-            snapshot = self.files.write_shared(parts.blobs, _facts(self._current, parts))
+            snapshot = self.files.write_shared(parts.blobs, _facts(self._current, parts, self.weight_hash()))
         self.checkpoint = Checkpoint(
             memory=self.name,
             tag=tag,
@@ -204,6 +213,7 @@ class OwnedMemory:
         candidate, self.candidate = _required(self.candidate), None
         with self.state_lock:
             self.state, self.seq, self.lineage = candidate.state, candidate.seq, candidate.lineage
+            self._weight_hash = self.head.snapshot.weight_hash
         return on.StateAdopted(candidate.seq)
 
     def prune(self) -> on.StoragePruned:
@@ -226,17 +236,17 @@ class OwnedMemory:
         if kind is HeadKind.CHECKPOINT:
             return _required(self.checkpoint).snapshot
         if kind is HeadKind.SNAPSHOT:
-            return self._write_private(number, self._current)
+            return self._write_private(number, self._current, self.weight_hash())
         candidate = _required(self.candidate)
-        return candidate.snapshot or self._write_private(number, candidate)
+        return candidate.snapshot or self._write_private(number, candidate, candidate.state.weight_hash())
 
     @property
     def _current(self) -> Candidate:
         return Candidate(self.state, self.seq, self.lineage)
 
-    def _write_private(self, number: int, chosen: Candidate) -> Snapshot:
+    def _write_private(self, number: int, chosen: Candidate, weight_hash: str) -> Snapshot:
         parts = chosen.state.to_parts()
-        return self.files.write_private(number, parts.blobs, _facts(chosen, parts))
+        return self.files.write_private(number, parts.blobs, _facts(chosen, parts, weight_hash))
 
     def _write_answers(self, number: int) -> BlobRef | None:
         return self.files.write_answers(number, self.answers.to_json()) if len(self.answers) else None
@@ -276,10 +286,10 @@ class OwnedMemory:
         return answer
 
 
-def _facts(chosen: Candidate, parts: StateParts) -> StateFacts:
+def _facts(chosen: Candidate, parts: StateParts, weight_hash: str) -> StateFacts:
     return StateFacts(
         seq=chosen.seq,
-        weight_hash=chosen.state.weight_hash(),
+        weight_hash=weight_hash,
         observation_count=chosen.state.observation_count,
         pattern_count=chosen.state.pattern_count,
         lineage=chosen.lineage,

@@ -177,7 +177,7 @@ class MemoryWriter:
                 pattern_count=state.pattern_count,
                 units=self.config.units,
                 parameter_count=state.parameter_count,
-                weight_hash=state.weight_hash(),
+                weight_hash=memory.weight_hash(),
                 capacity_used=engine.capacity_used(state),
                 surprise_recent_mean=state.surprise_recent,
                 learning_rate=self.config.learning_rate,
