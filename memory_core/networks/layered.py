@@ -133,6 +133,7 @@ class _Chunk:
         """One mini-batch; returns the losses before each pair's step and the norms of the steps theta grad."""
         run = forward_backward(self._shape, self._layers, keys_BD, values_BV)
         stale_B = run.errors_NV.square().sum(-1)
+        _require_finite([stale_B])
         gates = self._rule.gates(self._progress, stale_B.double().cpu().numpy())
         theta_B = torch.from_numpy(gates.step_size_B).to(stale_B) / feature_lengths(run.inputs[-1])
         coefficients = coefficients_of(gates)

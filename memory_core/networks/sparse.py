@@ -57,6 +57,10 @@ class SparseNetwork:
     ) -> tuple[FastWeights, torch.Tensor, torch.Tensor]:
         """See Network.update; up to 256 pairs are solved at once."""
         rows_NK, activations_NK = self._addresses.address(keys_ND)
+        if not bool((activations_NK.sum(dim=-1) > 0).all()):
+            raise LearningFailed(
+                "A key is not a finite number; nothing was learned.", hint="Report the text's encoder."
+            )
         if len(keys_ND) == 1:
             return weights, *_update_pair(weights, rows_NK, activations_NK, values_NV, step_size)
         if len(keys_ND) > BLOCK:

@@ -42,3 +42,19 @@ def assert_same_bits(left: FastWeights, right: FastWeights) -> None:
     """Equal names and bit-equal tensors."""
     assert left.keys() == right.keys()
     assert all(torch.equal(left[name], right[name]) for name in left)
+
+
+VARIANT_SETTINGS: Final[dict[str, dict[str, Any]]] = {
+    "sparse": {"variant": "sparse"},
+    "delta": {"variant": "linear"},
+    "gated-delta": {"variant": "linear", "gates": "constant", "forget_gate": 0.002},
+    "recursive": {"variant": "linear", "linear_rule": "recursive"},
+    "ttt-linear": {"variant": "linear", "linear_rule": "ttt"},
+    "mlp": {"variant": "mlp"},
+    "mlp-surprise": {"variant": "mlp", "gates": "surprise", "forget_gate": 0.002},
+    "titans-1": {"variant": "titans", "depth": 1},
+    "titans-2": {"variant": "titans", "gates": "constant"},
+    "titans-momentum": {"variant": "titans", "momentum_decay": 0.8, "forget_gate": 0.002},
+    "titans-surprise": {"variant": "titans", "gates": "surprise", "momentum_decay": 0.5, "forget_gate": 0.002},
+    "titans-4": {"variant": "titans", "depth": 4},
+}
