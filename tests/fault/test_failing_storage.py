@@ -54,7 +54,7 @@ def live_through(store: FaultyStore, fail: FailAt, marks: list[Mark]) -> Mark:
                 writer = open_again(store)
             if step.label != "consolidate" or mark_of(writer) == marks[position]:
                 repeat(writer, step.perform)
-    return mark_of(open_again(store))
+    return mark_of(open_again(store.inner))
 
 
 def repeat(writer: MemoryWriter, perform: object) -> None:
