@@ -28,9 +28,11 @@ from memory_core.results import (
 )
 from memory_core.state import MemoryState, to_keys
 
-CONFIDENCE_BIAS: Final = -5.0
-CONFIDENCE_COSINE: Final = 7.0
-CONFIDENCE_WORDS: Final = 2.5
+CONFIDENCE_BIAS: Final = -3.2
+CONFIDENCE_COSINE: Final = 2.0
+CONFIDENCE_WORDS: Final = 2.0
+CONFIDENCE_MARGIN: Final = 0.25
+MARGIN_MAX: Final = 12.0
 QUERY_SEGMENTS_MAX: Final = 8
 NOT_LEARNED_BELOW: Final = 0.25
 SKIP_BELOW: Final = 0.2
@@ -109,9 +111,13 @@ def _matches(
 
 
 def _confidence(state: MemoryState, scores: ChannelScores, allowed: np.ndarray, words: list[WordId]) -> float:
+    """Probability that the response answers, from the best pattern's cosine, words and lead (docs/log.md: calibration)."""
     best = int(allowed[np.argmax(scores.total_n[allowed])])
     explained = explained_share(state.words, best, words)
+    ordered = np.sort(scores.total_n[allowed])
+    margin = min(MARGIN_MAX, float(ordered[-1] - ordered[-2])) if len(ordered) > 1 else 0.0
     logit = CONFIDENCE_BIAS + CONFIDENCE_COSINE * float(scores.cosine_n[best]) + CONFIDENCE_WORDS * explained
+    logit += CONFIDENCE_MARGIN * margin
     return 1.0 / (1.0 + math.exp(-logit))
 
 
