@@ -7,6 +7,7 @@ Every call made here may be made again after its owner was lost. An error that a
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -21,6 +22,8 @@ _PAUSE_MAX_S: Final = 0.5
 
 WRITER_ENDED: Final = "WRITER_ENDED"
 _AFTER_LOSS: Final = "after_loss"
+
+_log = logging.getLogger(__name__)
 
 Admission = Callable[[], Awaitable[None]]
 
@@ -69,6 +72,7 @@ class Owners:
                     error.context[_AFTER_LOSS] = was_lost
                     raise
             was_lost = True
+            _log.warning("The owner %s was lost during %s; trying again.", spec.actor_name, call.method)
             if time.monotonic() + pause_s > give_up_at_s:
                 raise Unavailable(
                     f"The memory did not come back within {self._deadline_s:.0f} s.",

@@ -152,7 +152,9 @@ class RayBackend:
             if not is_after_loss(error):
                 raise
             page = await self.list_checkpoints(name, prefix=tag, limit=_SAME_PREFIX_MAX)
-            return _same_checkpoint(page, tag, description, error)
+            info = _tagged(page, tag, error)
+            if info.description != description:
+                raise
         return info
 
     async def list_checkpoints(
@@ -173,12 +175,10 @@ class RayBackend:
         try:
             result: ForkResult = await self._owners.call(self._catalog, Call("fork", (name, tag, new_name)))
         except Conflict as error:
-            if not is_after_loss(error):
+            if not is_after_loss(error) or (await self._find(new_name)).info.parent != f"{name}@{tag}":
                 raise
-            made = (await self._find(new_name)).info
-            if made.parent is None or not made.parent.startswith(name):
-                raise
-            weight_hash = (await self.stats(new_name)).weight_hash
+            page = await self.list_checkpoints(name, prefix=tag, limit=_SAME_PREFIX_MAX)
+            weight_hash = _tagged(page, tag, error).weight_hash
             return ForkResult(memory=new_name, parent=name, parent_tag=tag, weight_hash=weight_hash)
         return result
 
@@ -237,8 +237,8 @@ class RayBackend:
         return OwnerSpec(actor_name, MemoryActor, (self._storage_url, known.name))
 
 
-def _same_checkpoint(page: CheckpointPage, tag: Tag, description: str, error: Conflict) -> CheckpointInfo:
+def _tagged(page: CheckpointPage, tag: Tag, error: Conflict) -> CheckpointInfo:
     for info in page.checkpoints:
-        if (info.tag, info.description) == (tag, description):
+        if info.tag == tag:
             return info
     raise error

@@ -11,6 +11,7 @@ from deployments.demo.screen import Screen
 from deployments.demo.sentences import docstring_sentences
 from deployments.http_client import RemoteBackend
 from deployments.progress import progress_bar
+from memory_core.errors import Conflict
 from memory_core.ids import MemoryName, Tag
 from memory_core.results import InferOptions, InferResult, Observation, ObserveOptions
 
@@ -34,7 +35,7 @@ _PATTERNS_SHOWN: Final = 3
 
 async def teach(service: RemoteBackend, screen: Screen) -> None:
     """Step 2: real text goes in."""
-    await service.create_chosen(MEMORY, {})
+    await _create(service)
     sentences = docstring_sentences(SENTENCES)
     screen.line(f"e.g.  {sentences[0]}")
     before = await service.stats(MEMORY)
@@ -56,6 +57,15 @@ async def teach(service: RemoteBackend, screen: Screen) -> None:
     screen.claim(
         not any(question in text for question in QUESTIONS for text in sentences), "No question below is in it."
     )
+
+
+async def _create(service: RemoteBackend) -> None:
+    try:
+        await service.create_chosen(MEMORY, {})
+    except Conflict:
+        # The volume was fresh: only a first try whose answer was lost can have made it.
+        if (await service.stats(MEMORY)).observation_count:
+            raise
 
 
 async def learn_one(service: RemoteBackend, screen: Screen) -> None:
