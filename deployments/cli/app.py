@@ -7,7 +7,6 @@ from typing import Final
 import typer
 
 from deployments.bench.cli import bench_app
-from deployments.bench.cli import bench_app
 from deployments.cli import demo_command, learning_commands, memory_commands, service_commands, version_commands
 
 app: Final = typer.Typer(
@@ -40,4 +39,3 @@ app.command(rich_help_panel=_VERSIONS)(version_commands.checkpoints)
 app.command(rich_help_panel=_VERSIONS)(version_commands.restore)
 app.command(rich_help_panel=_VERSIONS)(version_commands.fork)
 app.add_typer(bench_app, name="bench", rich_help_panel="Measure")
-app.add_typer(bench_app, name="bench", rich_help_panel=_START)
