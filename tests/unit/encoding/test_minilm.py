@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -21,6 +22,7 @@ SENTENCES = [
     "hi",
     "",
     "Überraschung: naïve café 日本語 한국어 हिन्दी \u0645\u0631\u062d\u0628\u0627 🎉",
+    f"A word of one hundred letters: {'abcdefghij' * 10}",
     "She said [SEP] and left, " * 4,
     "One observation can be rather long, with clauses, numbers such as 7038413, and names like Melanie; " * 3,
 ]
@@ -106,6 +108,21 @@ def test_every_sentence_of_a_dialogue_turn_carries_its_speaker(encoder: MiniLmEn
 
 def test_different_long_words_have_different_keys(encoder: MiniLmEncoder) -> None:
     assert key(encoder, "abcdefgh" * 20) @ key(encoder, "zyxwvuts" * 20) < 0.99
+
+
+def test_cutting_and_tokenising_stay_linear_in_the_length_of_a_text(
+    encoder: MiniLmEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(minilm, "_embed", lambda model, rows: np.zeros((len(rows), minilm.KEY_DIM), np.float32))
+
+    def seconds(text: str) -> float:
+        start = time.process_time()
+        encoder.encode([text])
+        return time.process_time() - start
+
+    # Eight times the text: linear is about 8, quadratic 64.
+    for text in ("xqzj" * 4_000, "The gearbox rotates again. " * 600):
+        assert seconds(text * 8) < 24 * max(seconds(text), 0.01)
 
 
 def test_no_texts_give_no_keys(encoder: MiniLmEncoder) -> None:

@@ -41,7 +41,7 @@ def test_a_lower_case_letter_after_a_full_stop_starts_no_sentence() -> None:
 
 
 def test_a_new_line_ends_a_sentence() -> None:
-    assert cut_texts("First we all go up\nThen we come back", 99) == ["First we all go up", "Then we come back"]
+    assert cut_texts("First we all go up\nThen we all come back", 99) == ["First we all go up", "Then we all come back"]
 
 
 def test_a_full_stop_inside_a_number_ends_no_sentence() -> None:
@@ -105,7 +105,7 @@ def test_cutting_time_grows_linearly_with_a_text_without_spaces() -> None:
         return time.process_time() - start
 
     # Sixteen times the text: linear is about 16, quadratic 256.
-    assert seconds(1_000_000) < 64 * max(seconds(62_500), 0.01)
+    assert seconds(320_000) < 64 * max(seconds(20_000), 0.01)
 
 
 def test_a_megabyte_of_spaces_between_words_does_not_slow_cutting() -> None:
