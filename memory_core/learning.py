@@ -24,11 +24,10 @@ from memory_core.patterns.novelty import Novelty, measure_novelty
 from memory_core.patterns.passages import group_passages
 from memory_core.patterns.word_table import WordId, word_ids
 from memory_core.results import EncodedObservation, Exemplar, ObserveOutcome
-from memory_core.state import MemoryState, to_keys
+from memory_core.state import ADDRESS_FREEZE_AT, MemoryState, to_keys
 
 CHUNK: Final = 128
 SURPRISE_MEMORY: Final = 0.98
-ADDRESS_FREEZE_AT: Final = frozenset({16, 64, 256, 1024})
 
 
 @dataclass(slots=True)

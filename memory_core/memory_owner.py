@@ -18,6 +18,7 @@ from memory_core.lifecycle.answers import Answer
 from memory_core.lifecycle.effects import Effect
 from memory_core.lifecycle.machine import JournalLimits, Life, Phase, step
 from memory_core.owned_memory import OwnedMemory, learning_broke
+from memory_core.results import EncodedText, ForgetSelection
 from memory_core.storage.records import JournalRecord
 
 OnEffect = Callable[[Effect], None]
@@ -46,6 +47,7 @@ class MemoryOwner:
         self._on_effect = on_effect
         self._group = Group((), lambda _: None)
         self._description = ""
+        self._forgetting: tuple[ForgetSelection, Sequence[EncodedText]] = (ForgetSelection(), ())
 
     def require_serving(self) -> None:
         """Raise what a caller of an ended writer needs to know."""
@@ -70,6 +72,11 @@ class MemoryOwner:
         """Publish the state under a tag."""
         self._description = description
         self.drive(request)
+
+    def forget(self, selection: ForgetSelection, encoded: Sequence[EncodedText]) -> None:
+        """Leave out what is chosen, here and in storage. ``encoded``: see ``engine.forget``."""
+        self._forgetting = (selection, encoded)
+        self.drive(on.ForgetRequested())
 
     def drive(self, request: on.Request) -> None:
         """Run a request's plan to its end, or raise what ended it."""
@@ -121,9 +128,11 @@ class MemoryOwner:
             do.ClaimEpoch: memory.claim,
             do.RecoverMemory: memory.recover,
             do.VerifyEpoch: memory.verify_epoch,
+            do.ComputeForgetting: lambda: memory.compute_forgetting(*self._forgetting),
             do.PublishCheckpoint: memory.publish_checkpoint,
             do.AdoptState: memory.adopt,
             do.PruneStorage: memory.prune,
+            do.PurgeStorage: memory.purge,
             do.ReleaseJournal: memory.release,
         }
         return plain[type(effect)]()

@@ -21,7 +21,7 @@ from memory_core.lifecycle import events as on
 from memory_core.lifecycle.answers import Answer, AnswerTable, Refusal
 from memory_core.lifecycle.effects import HeadKind
 from memory_core.observe_request import content_digest
-from memory_core.results import ConsolidateResult, ObserveOutcome
+from memory_core.results import ConsolidateResult, EncodedText, ForgetReceipt, ForgetSelection, ObserveOutcome
 from memory_core.state import MemoryState, StateParts
 from memory_core.storage.blobs import BlobRef
 from memory_core.storage.catalog import Catalog
@@ -68,6 +68,7 @@ class OwnedMemory:
         self.lineage: Lineage = NEW_LINEAGE
         self.candidate: Candidate | None = None
         self.consolidated: ConsolidateResult | None = None
+        self.forgotten: ForgetReceipt | None = None
         self.checkpoint: Checkpoint | None = None
         self._weight_hash: str | None = None
         self._store = store
@@ -190,6 +191,14 @@ class OwnedMemory:
         self.candidate = Candidate(state, self.seq, self.lineage)
         return on.ConsolidationComputed()
 
+    def compute_forgetting(self, selection: ForgetSelection, encoded: Sequence[EncodedText]) -> on.ForgettingComputed:
+        """Build the state without what is chosen as the candidate."""
+        removed = engine.cut(self.state, selection).removed
+        state, self.forgotten = engine.forget(self.state, self.name, selection, encoded)
+        self.candidate = Candidate(state, self.seq, self.lineage)
+        self.answers.forget_content(frozenset(item.seq for item in removed))
+        return on.ForgettingComputed()
+
     def publish_head(self, kind: HeadKind) -> on.HeadPublished:
         """Make the next recovery start from the recovered, current, checkpointed or candidate state."""
         number = self.files.next_number()
@@ -220,6 +229,11 @@ class OwnedMemory:
         """Delete what the two newest heads do not need."""
         self.files.prune()
         return on.StoragePruned()
+
+    def purge(self) -> on.StoragePurged:
+        """Delete what the newest head does not need, also blobs that only older heads named."""
+        self.files.purge()
+        return on.StoragePurged()
 
     def release(self) -> on.JournalReleased:
         """Close the journal."""

@@ -203,8 +203,40 @@ class MemoryPage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MeasuredShare:
+    """A share measured on a sample, with its 95% confidence interval."""
+
+    value: float
+    low: float
+    high: float
+    sample: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CapacityReport:
+    """How full a memory is, and why; ``memory_core.consolidation.capacity`` says how each number is measured.
+
+    capacity_used: 0 to 1, the worst of recall, pairs and units. pairs: keys in use; pairs_capacity: how many fast
+    weights of this size held when it was measured. null_response: load of the weights. effective_dimension: of the
+    recent keys.
+    """
+
+    capacity_used: float
+    replay_recall: MeasuredShare
+    replay_recall_oldest: MeasuredShare
+    null_response: float
+    units_used: float
+    pairs: int
+    pairs_capacity: int
+    effective_dimension: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MemoryStats:
-    """The state of one memory. ``parameter_count`` counts all numbers fixed at creation and never changes."""
+    """The state of one memory. ``parameter_count`` counts all numbers fixed at creation and never changes.
+
+    ``capacity``: measured only when asked for in detail.
+    """
 
     name: MemoryName
     seq: Seq
@@ -223,6 +255,7 @@ class MemoryStats:
     created_at: str
     parent: str | None
     checkpoint_tags: tuple[Tag, ...]
+    capacity: CapacityReport | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -240,3 +273,43 @@ class ObserveOptions:
 
     request_id: RequestId | None = None
     learning_rate: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForgetSelection:
+    """Which exemplars shall go: those that meet every condition given; at least one must be.
+
+    subject: all of its content words are in the exemplar. seq_from, seq_to: positions, both inclusive. occurred_from,
+    occurred_to: ISO 8601 times, both inclusive (a date means its whole day); an exemplar without one does not match.
+    """
+
+    subject: str | None = None
+    patterns: tuple[PatternId, ...] = ()
+    seq_from: int | None = None
+    seq_to: int | None = None
+    occurred_from: str | None = None
+    occurred_to: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForgetReceipt:
+    """What a forgetting removed, and what was measured of it. With ``is_dry_run`` nothing was changed.
+
+    surprise_*, recall_*: mean surprise of up to 64 removed texts, and the share of them that infer returns; None when
+    nothing matched. exemplars: what would go, at most 100, for a dry run only. checkpoints_holding, forks_holding:
+    published versions and memories made from them, which keep what they have.
+    """
+
+    memory: MemoryName
+    is_dry_run: bool
+    patterns_removed: int
+    exemplars_removed: int
+    texts_measured: int
+    surprise_before: float | None
+    surprise_after: float | None
+    recall_before: float | None
+    recall_after: float | None
+    checkpoints_holding: tuple[Tag, ...]
+    forks_holding: tuple[MemoryName, ...]
+    exemplars: tuple[Exemplar, ...]
+    duration_ms: float

@@ -28,6 +28,8 @@ from memory_core.patterns.word_table import WordTable
 
 PRECISION_TENSORS: Final = ("sum_D", "second_DD", "mean_D", "precision_DD")
 WEIGHT_HASH_LENGTH: Final = 16
+# Pattern counts at which the mean that centres addresses is measured anew; after the last one it stays.
+ADDRESS_FREEZE_AT: Final = frozenset({16, 64, 256, 1024})
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, TypeVar
 
 from memory_core import engine
 from memory_core.config import MemoryConfig
+from memory_core.consolidation.forget import LISTED_MAX
 from memory_core.errors import Fenced, Internal, LearningFailed, ReadOnly, Unavailable
 from memory_core.group_commit import GroupCommit, Waiting
+from memory_core.holders import with_holders
 from memory_core.ids import Epoch, MemoryName, RequestId, Seq, Tag
 from memory_core.lifecycle import events as on
 from memory_core.lifecycle.answers import Answer
@@ -29,6 +31,8 @@ from memory_core.results import (
     ConsolidateResult,
     EncodedObservation,
     EncodedText,
+    ForgetReceipt,
+    ForgetSelection,
     ForkResult,
     InferOptions,
     InferResult,
@@ -64,6 +68,7 @@ class MemoryWriter:
     def __init__(self, store: ObjectStore, name: MemoryName, settings: WriterSettings) -> None:
         """Not for callers: use ``open``."""
         self._name = name
+        self._store = store
         self._clock = settings.clock
         self._memory = OwnedMemory(store, name, clock=settings.clock, device=settings.device)
         self._owner = MemoryOwner(self._memory, settings.limits, settings.on_effect)
@@ -129,6 +134,32 @@ class MemoryWriter:
             self._owner.require_serving()
             self._owner.drive(on.ConsolidateRequested(steps))
             return _made(self._memory.consolidated)
+
+    def texts_to_forget(self, selection: ForgetSelection) -> tuple[str, ...]:
+        """Texts that ``forget`` wants encoded, as the memory is now; InvalidInput for a selection without sense."""
+        with self._memory.state_lock:
+            self._owner.require_serving()
+            return engine.cut(self._memory.state, selection).texts_to_encode
+
+    def forget(
+        self, selection: ForgetSelection, encoded: Sequence[EncodedText] = (), *, is_dry_run: bool = False
+    ) -> ForgetReceipt:
+        """Leave out what is chosen, in the state and in every file but published versions; old or new after a crash.
+
+        Also when nothing is chosen the files are rewritten: a request whose first answer was lost is completed by a
+        repetition. Raises InvalidInput, Unavailable, or Fenced.
+        """
+        with self._lane:
+            self._owner.require_serving()
+            memory = self._memory
+            removed = engine.cut(memory.state, selection).removed
+            if is_dry_run:
+                _, receipt = engine.forget(memory.state, self._name, selection, encoded)
+                receipt = replace(receipt, is_dry_run=True, exemplars=removed[:LISTED_MAX])
+            else:
+                self._owner.forget(selection, encoded)
+                receipt = _made(memory.forgotten)
+            return with_holders(receipt, self._store, selection, removed, self.config.language)
 
     def checkpoint(self, tag: Tag, description: str = "") -> CheckpointInfo:
         """Publish the current state under a tag; Conflict (CHECKPOINT_EXISTS) when it is taken."""

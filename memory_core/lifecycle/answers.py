@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import OrderedDict
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
 from memory_core import errors
@@ -101,6 +101,15 @@ class AnswerTable:
         ):
             _, oldest = self._answers.popitem(last=False)
             self._outcome_count -= len(oldest.outcomes)
+
+    def forget_content(self, seqs: frozenset[Seq]) -> None:
+        """Drop the content hashes of answers that name one of the positions: a hash confirms a guessed text.
+
+        The id stays known, so a late repetition of such a request is refused instead of learned again.
+        """
+        for request, answer in self._answers.items():
+            if any(outcome.seq in seqs for outcome in answer.outcomes):
+                self._answers[request] = replace(answer, digest="")
 
     def to_json(self) -> bytes:
         """All answers, oldest first."""

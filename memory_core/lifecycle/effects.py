@@ -81,6 +81,11 @@ class ComputeConsolidation:
 
 
 @dataclass(frozen=True, slots=True)
+class ComputeForgetting:
+    """Build a new state, without what was chosen, beside the current one."""
+
+
+@dataclass(frozen=True, slots=True)
 class PublishHead:
     """Create the next head; SEAL names the recovered snapshot, the other kinds a newer one."""
 
@@ -95,6 +100,11 @@ class AdoptState:
 @dataclass(frozen=True, slots=True)
 class PruneStorage:
     """Delete what the two newest heads do not need."""
+
+
+@dataclass(frozen=True, slots=True)
+class PurgeStorage:
+    """Delete all that the newest head and no published version needs. Unlike pruning, it is owed to the caller."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,9 +123,11 @@ Effect = (
     | PublishCheckpoint
     | LoadCheckpoint
     | ComputeConsolidation
+    | ComputeForgetting
     | PublishHead
     | AdoptState
     | PruneStorage
+    | PurgeStorage
     | ReleaseJournal
 )
 
@@ -130,13 +142,24 @@ COMPLETED_BY: Final[dict[type[Effect], type[events.Completion]]] = {
     PublishCheckpoint: events.CheckpointPublished,
     LoadCheckpoint: events.CheckpointLoaded,
     ComputeConsolidation: events.ConsolidationComputed,
+    ComputeForgetting: events.ForgettingComputed,
     PublishHead: events.HeadPublished,
     AdoptState: events.StateAdopted,
     PruneStorage: events.StoragePruned,
+    PurgeStorage: events.StoragePurged,
     ReleaseJournal: events.JournalReleased,
 }
 
 # Effects that leave the current state and the order of durable things as they were, so a failure ends the request only.
 SURVIVABLE: Final[frozenset[type[Effect]]] = frozenset(
-    {WriteCheckpoint, PublishCheckpoint, LoadCheckpoint, ComputeConsolidation, PruneStorage, ReleaseJournal}
+    {
+        WriteCheckpoint,
+        PublishCheckpoint,
+        LoadCheckpoint,
+        ComputeConsolidation,
+        ComputeForgetting,
+        PruneStorage,
+        PurgeStorage,
+        ReleaseJournal,
+    }
 )

@@ -42,6 +42,11 @@ class ConsolidateRequested:
 
 
 @dataclass(frozen=True, slots=True)
+class ForgetRequested:
+    """What was chosen beforehand shall leave the state and every file that no published version holds."""
+
+
+@dataclass(frozen=True, slots=True)
 class CloseRequested:
     """The owner gives the memory up: drained, passivated, shut down, or (without a fold) about to be deleted."""
 
@@ -107,6 +112,11 @@ class ConsolidationComputed:
 
 
 @dataclass(frozen=True, slots=True)
+class ForgettingComputed:
+    """A state without what was chosen exists in RAM beside the current one."""
+
+
+@dataclass(frozen=True, slots=True)
 class HeadPublished:
     """A recovery would start from this head; its snapshot reflects ``snapshot_seq``."""
 
@@ -126,6 +136,11 @@ class StoragePruned:
 
 
 @dataclass(frozen=True, slots=True)
+class StoragePurged:
+    """What the newest head does not need is gone."""
+
+
+@dataclass(frozen=True, slots=True)
 class JournalReleased:
     """No handle is open any more."""
 
@@ -141,7 +156,13 @@ class EffectFailed:
 
 
 Request = (
-    OpenRequested | ObserveAccepted | CheckpointRequested | RestoreRequested | ConsolidateRequested | CloseRequested
+    OpenRequested
+    | ObserveAccepted
+    | CheckpointRequested
+    | RestoreRequested
+    | ConsolidateRequested
+    | ForgetRequested
+    | CloseRequested
 )
 Completion = (
     EpochClaimed
@@ -154,9 +175,11 @@ Completion = (
     | CheckpointPublished
     | CheckpointLoaded
     | ConsolidationComputed
+    | ForgettingComputed
     | HeadPublished
     | StateAdopted
     | StoragePruned
+    | StoragePurged
     | JournalReleased
 )
 Event = Request | Completion | NewerEpochSeen | EffectFailed

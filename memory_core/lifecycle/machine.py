@@ -135,6 +135,8 @@ def _plan(life: Life, request: Request) -> tuple[Effect, ...]:
             return (do.LoadCheckpoint(tag), *publish[HeadKind.REPLACEMENT], do.AdoptState(), do.PruneStorage())
         case on.ConsolidateRequested(steps):
             return (do.ComputeConsolidation(steps), *publish[HeadKind.REPLACEMENT], do.AdoptState(), do.PruneStorage())
+        case on.ForgetRequested():
+            return (do.ComputeForgetting(), *publish[HeadKind.REPLACEMENT], do.AdoptState(), do.PurgeStorage())
         case on.CloseRequested(must_fold):
             fold = (*publish[HeadKind.SNAPSHOT], do.PruneStorage()) if life.is_dirty and must_fold else ()
             return (*fold, do.ReleaseJournal())

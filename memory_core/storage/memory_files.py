@@ -21,6 +21,7 @@ from memory_core.storage.journal import Journal, Run, delete_segments_before, re
 from memory_core.storage.lineage import Lineage
 from memory_core.storage.manifest import Checkpoint, Head, Snapshot
 from memory_core.storage.object_store import ObjectStore
+from memory_core.storage.reach import blobs_of_head, reached_blobs
 from memory_core.storage.records import JournalRecord
 
 
@@ -158,6 +159,19 @@ class MemoryFiles:
         self._prune_states()
         if self._kept[0].runs:
             delete_segments_before(self._store, self._uid, self._kept[0].runs[0])
+
+    def purge(self) -> None:
+        """Delete all that the newest head does not reach, and shared blobs that only older heads of it named.
+
+        Blobs go before the heads that name them, so that a crash between leaves nothing that no repetition finds.
+        """
+        self._kept = self._kept[-1:]
+        newest = self._head_key(self._kept[0])
+        older = [item.key for item in self._store.list_objects(keys.heads(self._uid)) if item.key < newest]
+        dropped = {key for head in older for key in blobs_of_head(self._store, head)}
+        for key in dropped - reached_blobs(self._store, frozenset(older)) if dropped else ():
+            self._store.delete(key)
+        self.prune()
 
     def close(self) -> None:
         """Release the journal's handle."""

@@ -45,6 +45,7 @@ REQUESTS: list[on.Request] = [
     on.CheckpointRequested(Tag("v1")),
     on.RestoreRequested(Tag("v1")),
     on.ConsolidateRequested(2),
+    on.ForgetRequested(),
     on.CloseRequested(),
     on.CloseRequested(must_fold=False),
 ]
