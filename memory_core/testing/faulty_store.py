@@ -59,7 +59,8 @@ def lost(operation: Operation) -> Unavailable:
 class FaultyStore:
     """Passes calls on, asking ``hook`` before and after each; what the hook raises is raised to the caller.
 
-    tear: asked before each append; a number of bytes means that only those are written, then the call fails.
+    tear: asked before each append; a number of bytes means that only those are written, then the call fails. Where
+    objects cannot grow, nothing is written then.
     """
 
     def __init__(
@@ -144,7 +145,8 @@ class FaultyLog:
         operation = self._store.pass_by("append", self._folder, Moment.BEFORE)
         cut = self._store.tear(operation) if self._store.tear is not None else None
         if cut is not None:
-            self._inner.append(frame[:cut])
+            if self._store.segments_grow:  # an object is whole or absent
+                self._inner.append(frame[:cut])
             self._store.pass_by("append", self._folder, Moment.AFTER)
             raise lost(operation)
         self._inner.append(frame)
