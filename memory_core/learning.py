@@ -79,7 +79,8 @@ class _Chunk:
 
     def learn(self) -> None:
         """Place each passage in order; M takes its steps at the end, or when the addresses are about to move."""
-        bank, recruited = self._state.bank, []
+        bank = self._state.bank
+        recruited: list[int] = []
         known_Pn, among_PP = self._similarities()
         for row, passage in enumerate(self._passages):
             similarity_n = np.concatenate([known_Pn[row], among_PP[row, recruited]])

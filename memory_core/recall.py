@@ -111,7 +111,7 @@ def _matches(
 
 
 def _confidence(state: MemoryState, scores: ChannelScores, allowed: np.ndarray, words: list[WordId]) -> float:
-    """Probability that the response answers, from the best pattern's cosine, words and lead (docs/log.md: calibration)."""
+    """Probability that the response answers: from the best pattern's cosine, words and lead (see docs/log.md)."""
     best = int(allowed[np.argmax(scores.total_n[allowed])])
     explained = explained_share(state.words, best, words)
     ordered = np.sort(scores.total_n[allowed])

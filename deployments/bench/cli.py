@@ -53,6 +53,41 @@ def surprise(
     _print(_run(lambda backend, bar: _surprise(backend, bar, data, variant), url, "observing and scoring"), as_json)
 
 
+@bench_app.command()
+def retention(
+    observations: Annotated[int, typer.Option("--observations", min=200, help="How many sentences to learn.")] = 10_000,
+    variant: VariantOption = None,
+    url: UrlOption = None,
+    as_json: JsonOption = False,
+    plot: Annotated[Path | None, typer.Option("--plot", help="Write the curve as a PNG.")] = None,
+) -> None:
+    """Retention: are the first observations still known, within the budget of units and up to four times over it?"""
+    work = lambda backend, bar: _retention(backend, bar, observations, variant, plot)  # noqa: E731
+    _print(_run(work, url, "observing and asking again"), as_json)
+
+
+async def _retention(
+    backend: Connection, progress: Progress, observations: int, variant: str | None, plot: Path | None
+) -> Report:
+    from deployments.bench.corpus import standard_library_sentences
+    from deployments.bench.report import Report, conditions
+    from deployments.bench.retention import MULTIPLES, budget_curve, draw, first_hundred
+
+    sentences = standard_library_sentences(observations)
+    async with _fresh_memory(backend, variant) as info:
+        figures = await first_hundred(backend, info.name, sentences, progress)
+    budget = round(len(sentences) / max(MULTIPLES))
+    async with _fresh_memory(backend, variant, units=budget) as info:
+        curve = await budget_curve(backend, info.name, sentences, budget, progress)
+    for row in curve:
+        figures[f"recall_at_{row['multiple']:g}x"] = row["all"]
+        figures[f"oldest_tenth_at_{row['multiple']:g}x"] = row["oldest_tenth"]
+    if plot is not None:
+        draw(curve, plot)
+    chosen = conditions(encoder=info.encoder, variant=variant or "sparse", n=len(sentences), budget=budget, curve=curve)
+    return Report(bench="retention", figures=figures, conditions=chosen)
+
+
 async def _recall(backend: Connection, progress: Progress, data: Path, is_pooled: bool, variant: str | None) -> Report:
     from deployments.bench.data import load_questions, load_rows
     from deployments.bench.recall import RecallTally, ask_questions, observe_rows
@@ -93,10 +128,10 @@ async def _surprise(backend: Connection, progress: Progress, data: Path, variant
 
 
 @contextlib.asynccontextmanager
-async def _fresh_memory(backend: Connection, variant: str | None) -> AsyncIterator[Any]:
+async def _fresh_memory(backend: Connection, variant: str | None, **settings: Any) -> AsyncIterator[Any]:
     from memory_core.ids import MemoryName
 
-    chosen = {"variant": variant} if variant else {}
+    chosen = {"variant": variant, **settings} if variant else settings
     info = await backend.create_chosen(MemoryName(f"bench-{uuid.uuid4().hex[:12]}"), chosen)
     try:
         yield info

@@ -14,7 +14,7 @@ from typing import Final
 
 from deployments.bench.data import Question, Row
 from deployments.bench.progress import Progress
-from deployments.bench.report import percentile
+from deployments.bench.report import calibration_error, percentile
 from memory_core.backend import MemoryBackend
 from memory_core.ids import MemoryName
 from memory_core.results import InferOptions, InferResult, Observation, ObserveOptions
@@ -30,16 +30,18 @@ class RecallTally:
 
     hits: dict[int, list[float]] = field(default_factory=lambda: {rank: [] for rank in RANKS})
     infer_ms: list[float] = field(default_factory=list)
+    answered: list[tuple[float, bool]] = field(default_factory=list)
     observations: int = 0
     observe_s: float = 0.0
 
     def figures(self) -> dict[str, float]:
-        """recall@1/5/10, obs_per_s and the percentiles of infer's duration in milliseconds."""
+        """recall@1/5/10, obs_per_s, percentiles of infer's duration in ms, and the expected calibration error."""
         figures = {f"recall@{rank}": sum(found) / max(1, len(found)) for rank, found in self.hits.items()}
         return figures | {
             "obs_per_s": self.observations / max(self.observe_s, 1e-9),
             "infer_ms_p50": percentile(self.infer_ms, 50),
             "infer_ms_p95": percentile(self.infer_ms, 95),
+            "calibration_error": calibration_error(self.answered),
         }
 
 
@@ -79,6 +81,7 @@ async def ask_questions(
         tally.infer_ms.append(1000 * (time.perf_counter() - started))
         found = _ranked_ids(answer, ids_of_text, rows)
         evidence = set(question.evidence_ids)
+        tally.answered.append((answer.confidence, bool(evidence & _ids_in_response(answer, ids_of_text))))
         for rank in RANKS:
             hit = evidence & {row_id for ids in found[:rank] for row_id in ids}
             tally.hits[rank].append(len(hit) / len(evidence))
@@ -98,3 +101,10 @@ def _ranked_ids(answer: InferResult, ids_of_text: dict[str, list[str]], rows: Se
                 seen.add(exemplar.seq)
             found.append(whole if whole is not None else [rows[exemplar.seq - 1].id])
     return found
+
+
+def _ids_in_response(answer: InferResult, ids_of_text: dict[str, list[str]]) -> set[str]:
+    told = [
+        exemplar.text for match in answer.patterns for exemplar in match.exemplars if exemplar.text in answer.response
+    ]
+    return {row_id for text in told for row_id in ids_of_text.get(text, [])}

@@ -44,6 +44,16 @@ def auroc(familiar: list[float], novel: list[float]) -> float:
     return float(below.mean() / (2 * len(ordered)))
 
 
+def calibration_error(answered: list[tuple[float, bool]], bins: int = 10) -> float:
+    """Expected calibration error: mean distance of confidence and share of right answers over bins of confidence."""
+    if not answered:
+        return 0.0
+    confidence, is_right = np.array(answered, dtype=np.float64).T
+    bin_of = np.minimum((confidence * bins).astype(int), bins - 1)
+    chosen = [bin_of == number for number in range(bins) if (bin_of == number).any()]
+    return float(sum(which.mean() * abs(confidence[which].mean() - is_right[which].mean()) for which in chosen))
+
+
 def _commit() -> str:
     folder = Path(__file__).resolve().parent
     command = ["git", "-C", str(folder), "describe", "--always", "--dirty", "--abbrev=12"]

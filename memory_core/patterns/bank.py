@@ -90,9 +90,13 @@ class PatternBank:
         """True when the text is there already or one more fits."""
         return self.carries(slot, exemplar) or len(self.exemplars[slot]) < self._config.exemplars_per_pattern
 
-    def weakest_slot(self) -> int:
-        """The slot that matters least: uses x recency x surprise at birth is smallest."""
-        newest = max(1, int(self.column("last_seq_U").max()))
+    def strengths(self) -> np.ndarray:
+        """How much each pattern matters: uses x recency x surprise at birth, shape (n,)."""
+        newest = max(1, int(self.column("last_seq_U").max(initial=0)))
         recency_n = 0.5 + 0.5 * self.column("last_seq_U") / newest
-        strength_n = self.column("uses_U") * recency_n * (0.05 + self.column("birth_surprise_U"))
-        return int(strength_n.argmin())
+        strength_n: np.ndarray = self.column("uses_U") * recency_n * (0.05 + self.column("birth_surprise_U"))
+        return strength_n
+
+    def weakest_slot(self) -> int:
+        """The slot that matters least."""
+        return int(self.strengths().argmin())

@@ -63,7 +63,8 @@ def standardise(scores_n: np.ndarray) -> np.ndarray:
     deviation = float(scores_n.std()) if len(scores_n) else 0.0
     if deviation < 1e-12:
         return np.zeros_like(scores_n)
-    return (scores_n - scores_n.mean()) / deviation
+    standard_n: np.ndarray = (scores_n - scores_n.mean()) / deviation
+    return standard_n
 
 
 def _with_neighbours(state: MemoryState, precision_n: np.ndarray, words: list[WordId]) -> tuple[np.ndarray, np.ndarray]:
@@ -89,7 +90,8 @@ def _with_neighbours(state: MemoryState, precision_n: np.ndarray, words: list[Wo
 
 def _fading(reach: Reach, weights: dict[int, float]) -> np.ndarray:
     by_steps = np.array([weights.get(-steps, 0.0) for steps in range(-2, 3)])
-    return by_steps[reach.steps_R + 2] * reach.share_R
+    fading_R: np.ndarray = by_steps[reach.steps_R + 2] * reach.share_R
+    return fading_R
 
 
 def _fast_weights(state: MemoryState, keys_SD: torch.Tensor, scores_n: np.ndarray) -> np.ndarray:

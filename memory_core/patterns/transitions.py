@@ -8,6 +8,7 @@ Shapes: U units (as many slots at most), L links a slot and direction, k slots a
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -40,7 +41,7 @@ class Transitions:
         """Record that ``slots`` came next, in order, in this session (None: linked among themselves only)."""
         before = [self.tails[session]] if session is not None and session in self.tails else []
         chain = [*before, *slots]
-        for source, target in zip(chain, chain[1:], strict=False):
+        for source, target in pairwise(chain):
             self.link(source, target, 1.0)
         if session is not None and slots:
             self.tails.pop(session, None)

@@ -53,7 +53,7 @@ def word_ids(words: Iterable[Word]) -> list[WordId]:
 
 @dataclass(frozen=True, slots=True)
 class SharedWords:
-    """Sums of rarity: of a text's words (``own``), of k slots' (``theirs_k``) and of the words in both; all or content."""
+    """Sums of rarity: of a text's words (``own``), of k slots' words (``theirs_k``) and of the words in both."""
 
     own: float
     own_content: float
@@ -142,7 +142,8 @@ class WordTable:
             self._post(slot, [(word, count) for word, count in zip(words, counts, strict=True) if word])
 
     def _rarities(self, indices: np.ndarray) -> np.ndarray:
-        return np.float32(math.log(self._slot_count + 1)) - self._log_frequency_V[indices]
+        rarities: np.ndarray = np.float32(math.log(self._slot_count + 1)) - self._log_frequency_V[indices]
+        return rarities
 
     def _post(self, slot: int, words: list[tuple[WordId, int]]) -> None:
         indices = [self._index_of(word) for word, _ in words]

@@ -1,0 +1,46 @@
+"""Real text that every machine has: docstring sentences of the standard library, read from source, not imported."""
+
+from __future__ import annotations
+
+import ast
+import re
+import sysconfig
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+_LEFT_OUT: Final = frozenset({"site-packages", "dist-packages", "test", "tests", "idlelib", "lib2to3", "__pycache__"})
+_SENTENCE_END: Final = re.compile(r"(?<=[a-z0-9)'\"]\.)\s+(?=[A-Z])")
+_LENGTH_MIN: Final = 30
+_LENGTH_MAX: Final = 300
+_DOCUMENTED: Final = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+
+
+def standard_library_sentences(limit: int) -> list[str]:
+    """At most ``limit`` different sentences as ``module.name: sentence``, in the order of the sources."""
+    found: dict[str, None] = {}
+    for sentence in _all_sentences(Path(sysconfig.get_paths()["stdlib"])):
+        found[sentence] = None
+        if len(found) == limit:
+            break
+    return list(found)
+
+
+def _all_sentences(folder: Path) -> Iterator[str]:
+    for file in sorted(folder.rglob("*.py")):
+        inner = file.relative_to(folder)
+        if _LEFT_OUT.isdisjoint(inner.parts):
+            yield from _sentences_of(file, ".".join(inner.with_suffix("").parts))
+
+
+def _sentences_of(file: Path, module: str) -> Iterator[str]:
+    try:
+        tree = ast.parse(file.read_bytes())
+    except (SyntaxError, ValueError, OSError):
+        return
+    for node in ast.walk(tree):
+        if isinstance(node, _DOCUMENTED) and (documentation := ast.get_docstring(node)):
+            name = module if isinstance(node, ast.Module) else f"{module}.{node.name}"
+            for sentence in _SENTENCE_END.split(" ".join(documentation.split())):
+                if _LENGTH_MIN <= len(sentence) <= _LENGTH_MAX and sentence.endswith("."):
+                    yield f"{name}: {sentence}"

@@ -1,0 +1,100 @@
+"""The benchmarks measure what they say, on data made here."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from deployments.bench.changed_facts import changed_facts
+from deployments.bench.cli import bench_app
+from deployments.bench.corpus import standard_library_sentences
+from deployments.bench.data import load_rows
+from deployments.bench.report import auroc, calibration_error
+from memory_core.errors import InvalidInput
+
+ROWS = (
+    {"id": "a1", "memory": "a", "text": "Ann: The lighthouse opens in May.", "session": "a/s1"},
+    {"id": "a2", "memory": "a", "text": "Ben: The ferry costs nine euros.", "session": "a/s1"},
+    {"id": "b1", "memory": "b", "text": "Otters hold hands while they sleep.", "time": "now"},
+)
+QUESTIONS = (
+    {"question": "When does the lighthouse open?", "evidence_ids": ["a1"], "category": "x", "memory": "a"},
+    {"question": "What does the ferry cost?", "evidence_ids": ["a2"], "category": "x", "memory": "a"},
+    {"question": "Who holds hands in their sleep?", "evidence_ids": ["b1"], "category": "x", "memory": "b"},
+    {"question": "Never said?", "evidence_ids": ["b1"], "category": "adversarial", "memory": "b"},
+)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("ENCODER", "hash")
+    (tmp_path / "observations.jsonl").write_text("\n".join(map(json.dumps, ROWS)))
+    (tmp_path / "queries.jsonl").write_text("\n".join(map(json.dumps, QUESTIONS)))
+    return tmp_path
+
+
+def run_json(*arguments: str) -> dict[str, dict[str, float]]:
+    result = CliRunner().invoke(bench_app, [*arguments, "--json"])
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout.strip().splitlines()[-1])  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize(("extra", "memories"), [((), 2), (("--pool",), 1)])
+def test_recall_reports_every_figure_and_its_conditions(folder: Path, extra: tuple[str, ...], memories: int) -> None:
+    report = run_json("recall", "--data", str(folder), *extra)
+    names = {"recall@1", "recall@5", "recall@10", "obs_per_s", "infer_ms_p50", "infer_ms_p95"}
+    assert names <= report["figures"].keys()
+    assert report["figures"]["recall@1"] == 1.0
+    assert report["conditions"]["n"] == {"observations": 3, "questions": 3, "memories": memories}
+    assert report["conditions"]["encoder"] == "hash"
+
+
+def test_surprise_reports_means_and_how_well_labels_are_told_apart(folder: Path) -> None:
+    probes = [
+        {"text": ROWS[1]["text"], "label": "exact"},
+        {"text": "A ferry ride is nine euros.", "label": "paraphrase"},
+        {"text": "Glaciers carve fjords.", "label": "novel_in"},
+    ]
+    data = folder / "probes.json"
+    data.write_text(json.dumps({"name": "t", "stored": [row["text"] for row in ROWS], "probes": probes}))
+    figures = run_json("surprise", "--data", str(data))["figures"]
+    assert figures["mean_exact"] < 0.05 < figures["mean_novel_in"]
+    assert figures["auroc_paraphrase_novel_in"] == 1.0
+    assert figures["gap_changed_exact"] > 0
+
+
+def test_data_that_does_not_fit_is_named_with_its_line(tmp_path: Path) -> None:
+    (tmp_path / "observations.jsonl").write_text(json.dumps(ROWS[0]) + '\n{"id": 3}')
+    with pytest.raises(InvalidInput, match="line 2"):
+        load_rows(tmp_path)
+    with pytest.raises(InvalidInput, match="cannot be read"):
+        load_rows(tmp_path / "nowhere")
+
+
+def test_auroc_counts_ties_half() -> None:
+    assert auroc([0.1, 0.2], [0.3, 0.4]) == 1.0
+    assert auroc([0.5], [0.5]) == 0.5
+    assert auroc([0.3, 0.4], [0.1]) == 0.0
+
+
+def test_calibration_error_is_the_distance_of_confidence_and_truth() -> None:
+    assert calibration_error([(0.95, True), (0.95, False)]) == pytest.approx(0.45)
+    assert calibration_error([(1.0, True), (0.0, False)]) == 0.0
+
+
+def test_changed_facts_differ_from_their_sentence_in_one_place() -> None:
+    sentence = "On Tuesday the office in Oslo was open for 12 hours."
+    changed = changed_facts([sentence, "We met Anna there."])
+    assert "On Tuesday the office in Oslo was not open for 12 hours." in changed
+    assert len(changed) == 4
+    assert sentence not in changed
+    assert changed == changed_facts([sentence, "We met Anna there."])
+
+
+def test_the_standard_library_gives_real_sentences() -> None:
+    sentences = standard_library_sentences(50)
+    assert len(set(sentences)) == 50
+    assert all(": " in sentence and sentence.endswith(".") for sentence in sentences)
