@@ -11,6 +11,7 @@ from typing import Final
 import numpy as np
 
 from memory_core.encoding.words import analyze
+from memory_core.errors import InvalidInput
 from memory_core.ids import MemoryName, PatternId
 from memory_core.patterns.channels import ChannelScores, score_patterns
 from memory_core.patterns.novelty import Novelty, explained_share, measure_novelty, surprising_words
@@ -18,6 +19,8 @@ from memory_core.patterns.passages import group_passages
 from memory_core.patterns.unit_table import pool_keys
 from memory_core.patterns.word_table import WordId, word_ids
 from memory_core.results import (
+    CHANNELS,
+    Channel,
     EncodedText,
     Exemplar,
     InferOptions,
@@ -70,13 +73,25 @@ def infer(state: MemoryState, memory: MemoryName, query: EncodedText, options: I
     allowed = _allowed_slots(state, options)
     if not len(allowed):
         return InferResult(memory=memory, response="", confidence=0.0, mode="not_learned", patterns=())
-    scores = score_patterns(state, keys_SD, words)
+    scores = score_patterns(state, keys_SD, words, _checked_channels(options))
     matches = _matches(state, scores, allowed, options)
     confidence = _confidence(state, scores, allowed, words)
     if confidence < NOT_LEARNED_BELOW:
         return InferResult(memory=memory, response="", confidence=confidence, mode="not_learned", patterns=matches)
     response = _compose(matches)
     return InferResult(memory=memory, response=response, confidence=confidence, mode="recall", patterns=matches)
+
+
+def _checked_channels(options: InferOptions) -> tuple[Channel, ...]:
+    if options.channels is None:
+        return CHANNELS
+    unknown = set(options.channels) - set(CHANNELS)
+    if unknown or not options.channels:
+        raise InvalidInput(
+            f"Unknown channels: {', '.join(sorted(map(ascii, unknown))) or 'none given'}.",
+            hint=f"Use some of {', '.join(CHANNELS)}, or leave channels out.",
+        )
+    return options.channels
 
 
 def _allowed_slots(state: MemoryState, options: InferOptions) -> np.ndarray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Final, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,8 @@ MetadataValue = str | int | float | bool | None
 Metadata = dict[str, MetadataValue]
 Keys = npt.NDArray[np.float32]
 Recommendation = Literal["learn", "skip", "consolidate"]
+Channel = Literal["precision", "words", "context", "speaker", "weights"]
+CHANNELS: Final[tuple[Channel, ...]] = get_args(Channel)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +52,10 @@ class EncodedObservation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObserveOutcome:
-    """What one observation did. ``surprise`` is measured before learning; ``weight_delta`` is the Euclidean norm of the fast-weight change."""
+    """What one observation did.
+
+    ``surprise`` is measured before learning; ``weight_delta`` is the Euclidean norm of the fast-weight change.
+    """
 
     seq: Seq
     surprise: float
@@ -84,7 +89,7 @@ class Exemplar:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PatternMatch:
-    """A pattern used by an answer; weights over the returned patterns sum to at most 1. ``channels``: score by channel."""
+    """A pattern used by an answer; weights of those returned sum to at most 1. ``channels``: score by channel."""
 
     pattern: PatternId
     weight: float
@@ -94,7 +99,7 @@ class PatternMatch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InferResult:
-    """An answer. ``mode`` is ``recall`` (composed from exemplars) or ``not_learned`` (confidence under the threshold)."""
+    """An answer. ``mode``: ``recall`` (composed from exemplars) or ``not_learned`` (confidence under the threshold)."""
 
     memory: MemoryName
     response: str
@@ -135,6 +140,19 @@ class ConsolidateResult:
     stability_before: float
     stability_after: float
     duration_ms: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReencodeResult:
+    """A new memory that learned another one's exemplars, in their order, through another encoder."""
+
+    memory: MemoryName
+    source: MemoryName
+    encoder: str
+    encoder_fingerprint: str
+    observation_count: int
+    pattern_count: int
+    weight_hash: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -260,9 +278,14 @@ class MemoryStats:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InferOptions:
-    """How to read. ``pattern_limit``: patterns returned; filters keep only exemplars that match all given values."""
+    """How to read.
+
+    pattern_limit: patterns returned. domain, metadata: keep only exemplars that match all given values.
+    channels: score with these only (None: all of ``CHANNELS``).
+    """
 
     pattern_limit: int = 5
+    channels: tuple[Channel, ...] | None = None
     domain: str | None = None
     metadata: Metadata = field(default_factory=dict)
 

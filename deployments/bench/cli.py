@@ -7,6 +7,7 @@ import contextlib
 import tempfile
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from deployments.bench.progress import Progress
     from deployments.bench.report import Report
     from deployments.cli.connection import Connection
+    from memory_core.results import Channel
 
 bench_app: Final = typer.Typer(help="Measure recall, surprise and more.", no_args_is_help=True)
 
@@ -30,6 +32,7 @@ VariantOption = Annotated[str | None, typer.Option("--variant", help="Fast weigh
 def recall(
     data: Annotated[Path, typer.Option("--data", help="Folder with observations.jsonl and queries.jsonl.")],
     pool: Annotated[bool, typer.Option("--pool", help="All observations into one memory.")] = False,
+    without: Annotated[list[str] | None, typer.Option("--without", help="Leave a channel out; repeatable.")] = None,
     variant: VariantOption = None,
     url: UrlOption = None,
     as_json: JsonOption = False,
@@ -39,7 +42,8 @@ def recall(
     observations.jsonl has {id, text, memory, time?, session?} in order; queries.jsonl {question, evidence_ids,
     category, memory}. One fresh memory per value of `memory`.
     """
-    _print(_run(lambda backend, bar: _recall(backend, bar, data, pool, variant), url, "observing and asking"), as_json)
+    plan = _RecallPlan(data=data, is_pooled=pool, variant=variant, channels=_all_channels_but(without or []))
+    _print(_run(lambda backend, bar: _recall(backend, bar, plan), url, "observing and asking"), as_json)
 
 
 @bench_app.command()
@@ -88,27 +92,49 @@ async def _retention(
     return Report(bench="retention", figures=figures, conditions=chosen)
 
 
-async def _recall(backend: Connection, progress: Progress, data: Path, is_pooled: bool, variant: str | None) -> Report:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _RecallPlan:
+    data: Path
+    is_pooled: bool
+    variant: str | None
+    channels: tuple[Channel, ...]
+
+
+def _all_channels_but(left_out: list[str]) -> tuple[Channel, ...]:
+    from memory_core.errors import InvalidInput
+    from memory_core.results import CHANNELS
+
+    unknown = set(left_out) - set(CHANNELS)
+    if unknown:
+        raise InvalidInput(f"Unknown channels: {', '.join(sorted(unknown))}.", hint=f"Use {', '.join(CHANNELS)}.")
+    return tuple(channel for channel in CHANNELS if channel not in left_out)
+
+
+async def _recall(backend: Connection, progress: Progress, plan: _RecallPlan) -> Report:
     from deployments.bench.data import load_questions, load_rows
     from deployments.bench.recall import RecallTally, ask_questions, observe_rows
     from deployments.bench.report import Report, conditions
 
-    rows, questions = load_rows(data), [question for question in load_questions(data) if question.is_answerable]
-    groups = ["all"] if is_pooled else list(dict.fromkeys(row.memory for row in rows))
-    tally, encoder = RecallTally(), ""
+    rows = load_rows(plan.data)
+    questions = [question for question in load_questions(plan.data) if question.is_answerable]
+    groups = ["all"] if plan.is_pooled else list(dict.fromkeys(row.memory for row in rows))
+    tally, encoder = RecallTally(channels=plan.channels), ""
     for group in groups:
-        own_rows = [row for row in rows if is_pooled or row.memory == group]
-        own_questions = [question for question in questions if is_pooled or question.memory == group]
-        async with _fresh_memory(backend, variant) as info:
+        own_rows = [row for row in rows if plan.is_pooled or row.memory == group]
+        own_questions = [question for question in questions if plan.is_pooled or question.memory == group]
+        async with _fresh_memory(backend, plan.variant) as info:
             encoder = info.encoder
             await observe_rows(backend, info.name, own_rows, tally, progress)
             await ask_questions(backend, info.name, own_rows, own_questions, tally, progress)
-    n = {"observations": len(rows), "questions": len(questions), "memories": len(groups)}
-    return Report(
-        bench="recall",
-        figures=tally.figures(),
-        conditions=conditions(data=data.name, pool=is_pooled, encoder=encoder, variant=variant or "sparse", n=n),
+    measured = conditions(
+        data=plan.data.name,
+        pool=plan.is_pooled,
+        encoder=encoder,
+        variant=plan.variant or "sparse",
+        channels=list(plan.channels),
+        n={"observations": len(rows), "questions": len(questions), "memories": len(groups)},
     )
+    return Report(bench="recall", figures=tally.figures(), conditions=measured)
 
 
 async def _surprise(backend: Connection, progress: Progress, data: Path, variant: str | None) -> Report:

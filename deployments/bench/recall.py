@@ -17,7 +17,7 @@ from deployments.bench.progress import Progress
 from deployments.bench.report import calibration_error, percentile
 from memory_core.backend import MemoryBackend
 from memory_core.ids import MemoryName
-from memory_core.results import InferOptions, InferResult, Observation, ObserveOptions
+from memory_core.results import Channel, InferOptions, InferResult, Observation, ObserveOptions
 
 RANKS: Final = (1, 5, 10)
 BATCH: Final = 64
@@ -31,6 +31,7 @@ class RecallTally:
     hits: dict[int, list[float]] = field(default_factory=lambda: {rank: [] for rank in RANKS})
     infer_ms: list[float] = field(default_factory=list)
     answered: list[tuple[float, bool]] = field(default_factory=list)
+    channels: tuple[Channel, ...] | None = None
     observations: int = 0
     observe_s: float = 0.0
 
@@ -72,7 +73,7 @@ async def ask_questions(
     ids_of_text: dict[str, list[str]] = defaultdict(list)
     for row in rows:
         ids_of_text[row.text].append(row.id)
-    options = InferOptions(pattern_limit=max(RANKS))
+    options = InferOptions(pattern_limit=max(RANKS), channels=tally.channels)
     for question in questions[:WARM_UP]:
         await backend.infer(name, question.question, options)
     for question in questions:

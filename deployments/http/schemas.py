@@ -8,7 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic.dataclasses import dataclass
 
 from memory_core.config import FastDtype, GateKind, LinearRule, SaturationPolicy, Variant
-from memory_core.results import InferOptions, MetadataValue, Observation, SurpriseResult
+from memory_core.ids import PatternId
+from memory_core.results import Channel, ForgetSelection, InferOptions, MetadataValue, Observation, SurpriseResult
 
 Label = Annotated[str, Field(description="A short string that is compared, not learned.", examples=["docs"])]
 MetadataField = Annotated[
@@ -121,12 +122,18 @@ class InferRequest(Body):
 
     prompt: str
     pattern_limit: int = Field(default=5, ge=1, le=50)
+    channels: list[Channel] | None = Field(default=None, min_length=1, description="Score with these only.")
     domain: Label | None = None
     metadata: MetadataField = Field(default_factory=dict)
 
     def to_options(self) -> InferOptions:
         """The core's value."""
-        return InferOptions(pattern_limit=self.pattern_limit, domain=self.domain, metadata=dict(self.metadata))
+        return InferOptions(
+            pattern_limit=self.pattern_limit,
+            channels=tuple(self.channels) if self.channels is not None else None,
+            domain=self.domain,
+            metadata=dict(self.metadata),
+        )
 
 
 class SurpriseRequest(Body):
@@ -161,6 +168,34 @@ class ConsolidateRequest(Body):
     model_config = _example(steps=1)
 
     steps: int = Field(default=1, ge=1, le=100)
+
+
+class ForgetRequest(Body):
+    """Which exemplars shall go: those that meet every condition given, at least one. Times are ISO 8601."""
+
+    model_config = _example(subject="Ana Petrovic", dry_run=True)
+
+    subject: str | None = Field(default=None, description="All of its words that carry meaning are in the exemplar.")
+    patterns: list[int] = Field(default_factory=list, max_length=1024)
+    seq_from: int | None = Field(default=None, description="Position, inclusive.")
+    seq_to: int | None = Field(default=None, description="Position, inclusive.")
+    occurred_from: Label | None = None
+    occurred_to: Label | None = Field(default=None, description="Inclusive; a date means its whole day.")
+    dry_run: bool = Field(default=False, description="Only tell what would go.")
+
+    def to_selection(self) -> ForgetSelection:
+        """The core's value."""
+        chosen = self.model_dump(exclude={"patterns", "dry_run"})
+        return ForgetSelection(patterns=tuple(map(PatternId, self.patterns)), **chosen)
+
+
+class ReencodeRequest(Body):
+    """The encoder to go to, and the name of the memory that is made with it."""
+
+    model_config = _example(encoder="static", new_name="python-expert-static")
+
+    encoder: str
+    new_name: str
 
 
 class CheckpointRequest(Body):

@@ -12,7 +12,7 @@ Shapes: S segments of the query, n patterns, U units used, k strongest patterns,
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import torch
@@ -20,7 +20,10 @@ import torch
 from memory_core.networks.codes import value_codes
 from memory_core.patterns.transitions import Reach
 from memory_core.patterns.word_table import WordId
-from memory_core.state import MemoryState
+from memory_core.results import CHANNELS, Channel
+
+if TYPE_CHECKING:
+    from memory_core.state import MemoryState
 
 CONTEXT_SOURCES: Final = 256
 CONTEXT_OF_KEYS: Final = {1: 0.75, -1: 0.6, 2: 0.45, -2: 0.375}
@@ -40,22 +43,28 @@ class ChannelScores:
     cosine_n: np.ndarray
 
 
-def score_patterns(state: MemoryState, keys_SD: torch.Tensor, words: list[WordId]) -> ChannelScores:
-    """Scores of all n patterns for the keys of a query's segments and its words."""
+def score_patterns(
+    state: MemoryState, keys_SD: torch.Tensor, words: list[WordId], channels: tuple[Channel, ...] = CHANNELS
+) -> ChannelScores:
+    """Scores of all n patterns for the keys of a query's segments and its words, by the chosen channels."""
     sharpened_SD = state.precision.centre(keys_SD) @ state.precision.precision_DD
     units = state.bank.units
     dense_Qu = (torch.cat([keys_SD, sharpened_SD]) @ units.keys_uD.T).cpu().numpy()
     cosine_n, precision_n = units.best_per_pattern(dense_Qu).astype(np.float64).reshape(2, len(keys_SD), -1).mean(1)
     precision_n = standardise(precision_n)
-    words_n, context_n = _with_neighbours(state, precision_n, words)
-    parts = {
+    words_n, context_n = _with_neighbours(state, precision_n, words, is_spread="context" in channels)
+    scores = {
         "precision": precision_n,
         "words": standardise(words_n),
         "context": context_n,
         "speaker": SPEAKER_WEIGHT * state.speakers.named_in(words, state.pattern_count),
     }
-    parts["weights"] = FAST_WEIGHTS_WEIGHT * _fast_weights(state, keys_SD, np.sum(list(parts.values()), axis=0))
-    return ChannelScores(total_n=np.sum(list(parts.values()), axis=0), parts=parts, cosine_n=cosine_n)
+    parts = {name: score_n for name, score_n in scores.items() if name in channels}
+    total_n = np.sum(list(parts.values()), axis=0) if parts else np.zeros(state.pattern_count)
+    if "weights" in channels:
+        parts["weights"] = FAST_WEIGHTS_WEIGHT * _fast_weights(state, keys_SD, total_n)
+        total_n = total_n + parts["weights"]
+    return ChannelScores(total_n=total_n, parts=parts, cosine_n=cosine_n)
 
 
 def standardise(scores_n: np.ndarray) -> np.ndarray:
@@ -74,6 +83,9 @@ def _with_neighbours(state: MemoryState, precision_n: np.ndarray, words: list[Wo
     for row_n, (slots, scores) in zip(by_word_Wn, postings, strict=True):
         row_n[slots] = scores
     words_n = by_word_Wn.sum(0, dtype=np.float64)
+    context_n = np.zeros(len(precision_n))
+    if not is_spread:
+        return words_n, context_n
     strongest_k = _strongest(precision_n + standardise(words_n), CONTEXT_SOURCES)
     chosen_k = np.union1d(strongest_k, state.transitions.reach(strongest_k).target_R)
     reach = state.transitions.reach(chosen_k)
@@ -83,7 +95,6 @@ def _with_neighbours(state: MemoryState, precision_n: np.ndarray, words: list[Wo
     spread_kW = np.zeros((len(chosen_k), len(postings)))
     np.maximum.at(spread_kW, reach.source_R, spread_RW)
     words_n[chosen_k] = np.maximum(by_word_Wk, spread_kW.T).sum(0)
-    context_n = np.zeros(len(precision_n))
     np.maximum.at(context_n, chosen_k[reach.source_R], precision_n[reach.target_R] * _fading(reach, CONTEXT_OF_KEYS))
     return words_n, context_n
 
