@@ -15,13 +15,15 @@ from cluster.volume_actor import KnownMemory, VolumeActor
 from memory_core.config import MemoryConfig
 from memory_core.encoding.encoder import EncoderPool
 from memory_core.errors import Conflict, InvalidInput, NotFound
-from memory_core.ids import MemoryName, RequestId, Tag
+from memory_core.ids import EncoderId, MemoryName, RequestId, Tag
 from memory_core.results import (
     CheckpointInfo,
     CheckpointPage,
     ConsolidateResult,
     EncodedObservation,
     EncodedText,
+    ForgetReceipt,
+    ForgetSelection,
     ForkResult,
     InferOptions,
     InferResult,
@@ -31,9 +33,11 @@ from memory_core.results import (
     Observation,
     ObserveOptions,
     ObserveResult,
+    ReencodeResult,
     RestoreResult,
     SurpriseResult,
 )
+from memory_core.retelling import retell
 
 CALL_DEADLINE_S: Final = 60.0
 _SAME_PREFIX_MAX: Final = 1000
@@ -143,6 +147,24 @@ class RayBackend:
         """See MemoryBackend."""
         result: ConsolidateResult = await self._ask(name, "write", "consolidate", steps)
         return result
+
+    async def forget(self, name: MemoryName, selection: ForgetSelection, *, is_dry_run: bool = False) -> ForgetReceipt:
+        """See MemoryBackend. After the loss of a process the receipt is of the repetition, which found less to do."""
+
+        async def attempt(known: KnownMemory) -> ForgetReceipt:
+            texts: tuple[str, ...] = await self._call(known, "read", "texts_to_forget", selection)
+            encoded, fingerprint = await self._encode(known, texts) if texts else ([], None)
+            receipt: ForgetReceipt = await self._call(
+                known, "write", "forget", selection, encoded, is_dry_run=is_dry_run, fingerprint=fingerprint
+            )
+            return receipt
+
+        return await self._with_memory(name, attempt)
+
+    async def re_encode(self, name: MemoryName, encoder: EncoderId, new_name: MemoryName) -> ReencodeResult:
+        """See MemoryBackend."""
+        served = await self._encoders.describe(encoder)
+        return await retell(self, await self._ask(name, "read", "story"), served, new_name)
 
     async def checkpoint(self, name: MemoryName, tag: Tag, description: str = "") -> CheckpointInfo:
         """See MemoryBackend."""

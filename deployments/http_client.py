@@ -16,11 +16,13 @@ from pydantic import TypeAdapter, ValidationError
 from deployments.error_map import error_from_answer
 from memory_core.config import MemoryConfig
 from memory_core.errors import InvalidInput, NeuralMemoryError, Unavailable
-from memory_core.ids import MemoryName, Tag
+from memory_core.ids import EncoderId, MemoryName, Tag
 from memory_core.results import (
     CheckpointInfo,
     CheckpointPage,
     ConsolidateResult,
+    ForgetReceipt,
+    ForgetSelection,
     ForkResult,
     InferOptions,
     InferResult,
@@ -30,6 +32,7 @@ from memory_core.results import (
     Observation,
     ObserveOptions,
     ObserveResult,
+    ReencodeResult,
     RestoreResult,
     SurpriseResult,
 )
@@ -102,6 +105,16 @@ class RemoteBackend:
     async def consolidate(self, name: MemoryName, *, steps: int = 1) -> ConsolidateResult:
         """See MemoryBackend."""
         return await self._ask(ConsolidateResult, "POST", _path(name, "consolidate"), {"steps": steps})
+
+    async def forget(self, name: MemoryName, selection: ForgetSelection, *, is_dry_run: bool = False) -> ForgetReceipt:
+        """See MemoryBackend."""
+        body = _present(**asdict(selection), dry_run=is_dry_run)
+        return await self._ask(ForgetReceipt, "POST", _path(name, "forget"), body)
+
+    async def re_encode(self, name: MemoryName, encoder: EncoderId, new_name: MemoryName) -> ReencodeResult:
+        """See MemoryBackend."""
+        body = {"encoder": encoder, "new_name": new_name}
+        return await self._ask(ReencodeResult, "POST", _path(name, "re-encode"), body)
 
     async def checkpoint(self, name: MemoryName, tag: Tag, description: str = "") -> CheckpointInfo:
         """See MemoryBackend."""
@@ -176,7 +189,7 @@ class RemoteBackend:
 
 def _is_repeatable(method: str, path: str) -> bool:
     # What creates something new can have happened although its answer was lost; observe carries its own key.
-    return method == "GET" or path.endswith(("/observe", "/infer", "/surprise", "/restore"))
+    return method == "GET" or path.endswith(("/observe", "/infer", "/surprise", "/forget", "/restore"))
 
 
 def _path(name: MemoryName, action: str = "") -> str:

@@ -10,11 +10,13 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from memory_core.config import MemoryConfig
-from memory_core.ids import MemoryName, Tag
+from memory_core.ids import EncoderId, MemoryName, Tag
 from memory_core.results import (
     CheckpointInfo,
     CheckpointPage,
     ConsolidateResult,
+    ForgetReceipt,
+    ForgetSelection,
     ForkResult,
     InferOptions,
     InferResult,
@@ -24,6 +26,7 @@ from memory_core.results import (
     Observation,
     ObserveOptions,
     ObserveResult,
+    ReencodeResult,
     RestoreResult,
     SurpriseResult,
 )
@@ -64,6 +67,17 @@ class MemoryBackend(Protocol):
 
     async def consolidate(self, name: MemoryName, *, steps: int = 1) -> ConsolidateResult:
         """Merge near-duplicate patterns and rehearse exemplars; atomic."""
+        ...
+
+    async def forget(self, name: MemoryName, selection: ForgetSelection, *, is_dry_run: bool = False) -> ForgetReceipt:
+        """Leave out what is chosen, in the state and in every file but published versions; atomic.
+
+        A dry run only tells what would go. InvalidInput when the selection makes no sense.
+        """
+        ...
+
+    async def re_encode(self, name: MemoryName, encoder: EncoderId, new_name: MemoryName) -> ReencodeResult:
+        """A new memory that learns this one's exemplars through another encoder; Conflict when its name is taken."""
         ...
 
     async def checkpoint(self, name: MemoryName, tag: Tag, description: str = "") -> CheckpointInfo:

@@ -21,6 +21,8 @@ from memory_core.results import (
     CheckpointPage,
     ConsolidateResult,
     EncodedObservation,
+    ForgetReceipt,
+    ForgetSelection,
     ForkResult,
     InferOptions,
     InferResult,
@@ -30,9 +32,11 @@ from memory_core.results import (
     Observation,
     ObserveOptions,
     ObserveResult,
+    ReencodeResult,
     RestoreResult,
     SurpriseResult,
 )
+from memory_core.retelling import Story, retell
 from memory_core.storage.object_store import ObjectStore
 from memory_core.storage.open_store import open_store
 from memory_core.volume import Volume
@@ -106,6 +110,18 @@ class LocalBackend:
         """See MemoryBackend."""
         return await self._with_writer(name, lambda writer: writer.consolidate(steps))
 
+    async def forget(self, name: MemoryName, selection: ForgetSelection, *, is_dry_run: bool = False) -> ForgetReceipt:
+        """See MemoryBackend."""
+        writer = await self._writer(name)
+        texts = await self._with_writer(name, lambda writer: writer.texts_to_forget(selection))
+        encoded = await self._encoders.encode(writer.config.encoder, texts) if texts else []
+        return await self._with_writer(name, lambda writer: writer.forget(selection, encoded, is_dry_run=is_dry_run))
+
+    async def re_encode(self, name: MemoryName, encoder: EncoderId, new_name: MemoryName) -> ReencodeResult:
+        """See MemoryBackend."""
+        served = await self._encoders.describe(encoder)
+        return await retell(self, await self._story(name), served, new_name)
+
     async def checkpoint(self, name: MemoryName, tag: Tag, description: str = "") -> CheckpointInfo:
         """See MemoryBackend."""
         return await self._with_writer(name, lambda writer: writer.checkpoint(tag, description))
@@ -132,6 +148,17 @@ class LocalBackend:
             if isinstance(opened, MemoryWriter):
                 await self._close_writer(opened)
         self._threads.shutdown(wait=False)
+
+    async def _story(self, name: MemoryName) -> Story:
+        """What a memory was told; also of one whose encoder is not served any more."""
+        try:
+            return await self._with_writer(name, lambda writer: writer.story())
+        except (Conflict, InvalidInput):
+            writer = await self._in_thread(lambda: self._volume.open_writer(name))
+        try:
+            return await self._in_thread(writer.story)
+        finally:
+            await self._in_thread(lambda: writer.close(must_fold=False))
 
     async def _close_writer(self, writer: MemoryWriter) -> None:
         try:

@@ -42,6 +42,7 @@ from memory_core.results import (
     RestoreResult,
     SurpriseResult,
 )
+from memory_core.retelling import Story, story_of
 from memory_core.storage.lineage import common_observation_count
 from memory_core.storage.object_store import ObjectStore
 from memory_core.storage.records import JournalRecord
@@ -134,6 +135,12 @@ class MemoryWriter:
             self._owner.require_serving()
             self._owner.drive(on.ConsolidateRequested(steps))
             return _made(self._memory.consolidated)
+
+    def story(self) -> Story:
+        """What the memory was told, as far as it still knows, in order."""
+        with self._memory.state_lock:
+            self._owner.require_serving()
+            return story_of(self._name, self._memory.state)
 
     def texts_to_forget(self, selection: ForgetSelection) -> tuple[str, ...]:
         """Texts that ``forget`` wants encoded, as the memory is now; InvalidInput for a selection without sense."""

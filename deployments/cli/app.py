@@ -7,7 +7,14 @@ from typing import Final
 import typer
 
 from deployments.bench.cli import bench_app
-from deployments.cli import demo_command, learning_commands, memory_commands, service_commands, version_commands
+from deployments.cli import (
+    demo_command,
+    learning_commands,
+    memory_commands,
+    service_commands,
+    upkeep_commands,
+    version_commands,
+)
 
 app: Final = typer.Typer(
     name="neural-memory",
@@ -34,6 +41,8 @@ app.command(rich_help_panel=_LEARNING)(learning_commands.observe)
 app.command(rich_help_panel=_LEARNING)(learning_commands.infer)
 app.command(rich_help_panel=_LEARNING)(learning_commands.surprise)
 app.command(rich_help_panel=_LEARNING)(learning_commands.consolidate)
+app.command(rich_help_panel=_LEARNING)(upkeep_commands.forget)
+app.command("re-encode", rich_help_panel=_MEMORY)(upkeep_commands.re_encode)
 app.command(rich_help_panel=_VERSIONS)(version_commands.checkpoint)
 app.command(rich_help_panel=_VERSIONS)(version_commands.checkpoints)
 app.command(rich_help_panel=_VERSIONS)(version_commands.restore)

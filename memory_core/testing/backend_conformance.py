@@ -15,8 +15,8 @@ import pytest
 from memory_core.backend import MemoryBackend
 from memory_core.config import MemoryConfig
 from memory_core.errors import Conflict, InvalidInput, NotFound, ReadOnly, TooLarge
-from memory_core.ids import MemoryName, RequestId, Tag
-from memory_core.results import InferOptions, Observation, ObserveOptions, ObserveResult
+from memory_core.ids import EncoderId, MemoryName, RequestId, Tag
+from memory_core.results import ForgetSelection, InferOptions, Observation, ObserveOptions, ObserveResult
 
 CAT = "The grey cat sleeps on the kitchen windowsill every afternoon."
 SHIP = "Captain Okafor sailed the freighter Meridian into Lisbon harbour."
@@ -254,6 +254,45 @@ class BackendConformance:
         assert result.stability_after >= 0.0
         assert (await after_loss.stats(name)).weight_hash == before.weight_hash
         assert before.observation_count == 3
+
+    async def test_a_forgotten_subject_is_gone_also_after_the_loss_of_the_owner_and_the_receipt_says_who_keeps_it(
+        self, backend: MemoryBackend, name: MemoryName
+    ) -> None:
+        await self.learn(backend, name, CAT, SHIP)
+        await backend.checkpoint(name, Tag("with-it"))
+        await self.learn(backend, name, ORCHID)
+        told = await backend.forget(name, ForgetSelection(subject="Captain Okafor"), is_dry_run=True)
+        assert [item.text for item in told.exemplars] == [SHIP]
+        receipt = await backend.forget(name, ForgetSelection(subject="Captain Okafor"))
+        assert (receipt.exemplars_removed, receipt.recall_before, receipt.recall_after) == (1, 1.0, 0.0)
+        assert receipt.checkpoints_holding == ("with-it",)
+        after_loss = await self.restart(backend)
+        answer = await after_loss.infer(name, SHIP, InferOptions(pattern_limit=10))
+        known = {item.text for match in answer.patterns for item in match.exemplars}
+        assert known == {CAT, ORCHID}
+
+    async def test_forgetting_without_saying_what_is_invalid(self, backend: MemoryBackend, name: MemoryName) -> None:
+        with pytest.raises(InvalidInput):
+            await backend.forget(name, ForgetSelection())
+
+    async def test_a_memory_told_anew_through_an_encoder_knows_the_same_texts_in_order(
+        self, backend: MemoryBackend, name: MemoryName
+    ) -> None:
+        told = [
+            Observation(text=CAT, domain="home", session="s", occurred_at="2026-01-01", metadata={"page": 1}),
+            Observation(text=SHIP, session="s"),
+        ]
+        await backend.observe(name, told, ObserveOptions())
+        new_name = fresh_name("anew")
+        result = await backend.re_encode(name, EncoderId("hash"), new_name)
+        assert (result.source, result.encoder, result.observation_count) == (name, "hash", 2)
+        answer = await backend.infer(new_name, CAT, InferOptions(domain="home"))
+        assert [(item.text, item.seq, item.metadata) for item in answer.patterns[0].exemplars] == [
+            (CAT, 1, {"page": 1})
+        ]
+        assert (await backend.stats(name)).weight_hash == result.weight_hash
+        with pytest.raises(Conflict):
+            await backend.re_encode(name, EncoderId("hash"), new_name)
 
     async def test_a_deleted_name_can_be_taken_anew_without_its_past(
         self, backend: MemoryBackend, name: MemoryName, config: MemoryConfig

@@ -82,3 +82,21 @@ async def test_a_closed_backend_says_so(tmp_path: Path) -> None:
     await backend.close()
     with pytest.raises(Unavailable):
         await backend.stats(MemoryName("any"))
+
+
+async def test_a_memory_of_another_encoder_version_can_still_be_told_anew(tmp_path: Path) -> None:
+    from memory_core.ids import EncoderId, MemoryName
+    from memory_core.testing.small_memory import encode_observations
+    from memory_core.volume import Volume
+
+    store = LocalStore(tmp_path)
+    Volume(store).create(MemoryName("old"), small_config().with_changes(encoder_fingerprint="of another version"))
+    writer = Volume(store).open_writer(MemoryName("old"))
+    writer.observe(encode_observations("Herons wait for fish.", "The lease ends in June."))
+    writer.close()
+    encoders = LocalEncoderPool()
+    backend = LocalBackend(store, encoders)
+    result = await backend.re_encode(MemoryName("old"), EncoderId("hash"), MemoryName("new"))
+    assert (result.observation_count, (await backend.stats(MemoryName("new"))).pattern_count) == (2, 2)
+    await backend.close()
+    encoders.close()

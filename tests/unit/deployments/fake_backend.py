@@ -18,6 +18,8 @@ from memory_core.results import (
     ConsolidateResult,
     EncodedText,
     Exemplar,
+    ForgetReceipt,
+    ForgetSelection,
     ForkResult,
     InferOptions,
     InferResult,
@@ -29,6 +31,7 @@ from memory_core.results import (
     ObserveOutcome,
     ObserveResult,
     PatternMatch,
+    ReencodeResult,
     RestoreResult,
     SurpriseResult,
 )
@@ -182,6 +185,43 @@ class FakeBackend:
             stability_before=1.0,
             stability_after=1.0,
             duration_ms=float(steps),
+        )
+
+    async def forget(self, name: MemoryName, selection: ForgetSelection, *, is_dry_run: bool = False) -> ForgetReceipt:
+        memory = self._get(name)
+        words = set((selection.subject or "").lower().split())
+        gone = [text for text in memory.texts if words <= set(text.lower().split())]
+        if not is_dry_run:
+            memory.texts = [text for text in memory.texts if text not in gone]
+        return ForgetReceipt(
+            memory=name,
+            is_dry_run=is_dry_run,
+            patterns_removed=len(set(gone)),
+            exemplars_removed=len(gone),
+            texts_measured=len(gone),
+            surprise_before=0.0 if gone else None,
+            surprise_after=1.0 if gone else None,
+            recall_before=1.0 if gone else None,
+            recall_after=0.0 if gone else None,
+            checkpoints_holding=tuple(tag for tag, texts in memory.tags.items() if set(gone) & set(texts)),
+            forks_holding=(),
+            exemplars=tuple(Exemplar(text=text, seq=Seq(1)) for text in gone) if is_dry_run else (),
+            duration_ms=1.0,
+        )
+
+    async def re_encode(self, name: MemoryName, encoder: EncoderId, new_name: MemoryName) -> ReencodeResult:
+        source = self._get(name)
+        await self.create(new_name, source.config.with_changes(encoder=encoder))
+        made = self.memories[new_name]
+        made.texts = list(source.texts)
+        return ReencodeResult(
+            memory=new_name,
+            source=name,
+            encoder=encoder,
+            encoder_fingerprint="f" * 8,
+            observation_count=len(made.texts),
+            pattern_count=len(set(made.texts)),
+            weight_hash=made.weight_hash,
         )
 
     async def checkpoint(self, name: MemoryName, tag: Tag, description: str = "") -> CheckpointInfo:

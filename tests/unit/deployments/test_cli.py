@@ -210,3 +210,23 @@ def test_local_work_needs_no_service(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     assert runner.invoke(app, ["observe", "notes", "cats sleep all day", "--local"]).exit_code == 0
     answer = runner.invoke(app, ["infer", "notes", "cats sleep all day", "--local", "--json"])
     assert json.loads(answer.stdout)["response"] == "cats sleep all day"
+
+
+def test_forgetting_asks_first_and_tells_what_went_and_who_keeps_it(run: Run, backend: FakeBackend) -> None:
+    run("observe", "notes", "ana pays rent")
+    run("checkpoint", "notes", "v1")
+    memory = backend.memories[MemoryName("notes")]
+    assert run("forget", "notes", "ana", stdin="n\n").exit_code != 0
+    assert "ana pays rent" in run("forget", "notes", "ana", "--dry-run").stdout
+    assert memory.texts == ["ana pays rent"]
+    printed = run("forget", "notes", "ana", "--yes").stdout
+    assert "Forgot 1 exemplars" in printed
+    assert "recall of it    1.00 -> 0.00" in printed
+    assert "checkpoints v1" in printed
+    assert memory.texts == []
+
+
+def test_a_memory_is_told_anew_under_a_name_that_says_the_encoder(run: Run, backend: FakeBackend) -> None:
+    run("observe", "notes", "ana pays rent")
+    assert "notes-hash learned 1 exemplars" in run("re-encode", "notes", "--encoder", "hash").stdout
+    assert printed_json(run("re-encode", "notes", "--encoder", "hash", "--to", "anew", "--json"))["memory"] == "anew"
