@@ -76,7 +76,9 @@ def standardise(scores_n: np.ndarray) -> np.ndarray:
     return standard_n
 
 
-def _with_neighbours(state: MemoryState, precision_n: np.ndarray, words: list[WordId]) -> tuple[np.ndarray, np.ndarray]:
+def _with_neighbours(
+    state: MemoryState, precision_n: np.ndarray, words: list[WordId], *, is_spread: bool
+) -> tuple[np.ndarray, np.ndarray]:
     """Word scores and context. Neighbours are looked up for the strongest patterns and those beside them only."""
     postings = list(state.words.scored_postings(words))
     by_word_Wn = np.zeros((len(postings), len(precision_n)), dtype=np.float32)
