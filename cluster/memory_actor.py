@@ -49,19 +49,19 @@ class MemoryActor:
             raise Overloaded(
                 f"{self._pending_writes} writes wait for {self._name}.", hint="Send fewer at once.", retry_after_s=1.0
             )
-        writer = await self._writer()
-        _require_same_encoder(writer, fingerprint)
-        # The task keeps the work alive when the caller's own task is cancelled.
-        return await asyncio.shield(asyncio.create_task(self._write(writer, method, args, options)))
+        # Counted here, before anything is awaited, and uncounted by the task, which outlives a cancelled caller.
+        self._pending_writes += 1
+        return await asyncio.shield(asyncio.create_task(self._write(method, args, options, fingerprint)))
 
     async def pid(self) -> int:
         """The process of this owner."""
         return os.getpid()
 
-    async def _write(self, writer: MemoryWriter, method: str, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
-        self._pending_writes += 1
-        loop = asyncio.get_running_loop()
+    async def _write(self, method: str, args: tuple[Any, ...], options: dict[str, Any], fingerprint: str | None) -> Any:
         try:
+            writer = await self._writer()
+            _require_same_encoder(writer, fingerprint)
+            loop = asyncio.get_running_loop()
             return await loop.run_in_executor(self._writes, lambda: getattr(writer, method)(*args, **options))
         except Fenced as error:
             # This process may be a zombie beside its successor: it must not claim the memory back.

@@ -72,6 +72,7 @@ def build_app(settings: Settings) -> Application:
     return bound
 
 
-def application(args: ApplicationArguments) -> Application:
-    """The builder that serve_config.yaml names."""
-    return build_app(Settings(**args.model_dump(exclude_none=True)))
+def application(args: dict[str, Any]) -> Application:
+    """The builder that serve_config.yaml names; ``args`` are those of ApplicationArguments."""
+    chosen = ApplicationArguments.model_validate(args).model_dump(exclude_none=True)
+    return build_app(Settings.model_validate(chosen))
