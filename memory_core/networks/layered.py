@@ -20,6 +20,7 @@ C the columns of ``gates.Coefficients``.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import torch
 from torch import Tensor
@@ -29,6 +30,8 @@ from memory_core.errors import LearningFailed
 from memory_core.networks.gates import SURPRISE_START, Coefficients, GateRule, Progress, coefficients_of
 from memory_core.networks.layers import Pass, Shape, activate, forward, forward_backward, predict, with_one
 from memory_core.networks.network import FastWeights
+
+STEP_MAX: Final = 1e15
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,17 +69,16 @@ class LayeredNetwork:
         self, weights: FastWeights, keys_ND: Tensor, values_NV: Tensor, step_size: float
     ) -> tuple[FastWeights, Tensor, Tensor]:
         """See Network.update; the gradients of up to ``mini_batch`` pairs are taken at the same weights."""
-        chunk = _Chunk(self.recipe.shape, self.gate_rule(step_size))
-        chunk.unpack(weights, self._depth)
         size = self.recipe.mini_batch
+        chunk = _Chunk(self.recipe.shape, self.gate_rule(step_size))
+        # A later mini-batch may fail: the caller's weights must survive that.
+        chunk.unpack(weights, self._depth, is_copy=len(keys_ND) > size)
         steps = [
             chunk.learn(keys_ND[start : start + size], values_NV[start : start + size])
             for start in range(0, len(keys_ND), size)
         ]
         losses_N, norms_N = (torch.cat(parts) for parts in zip(*steps, strict=True))
-        learned = chunk.pack(weights)
-        _require_finite([losses_N, norms_N, *(learned[name] for name in learned if learned[name].is_floating_point())])
-        return learned, losses_N, norms_N
+        return chunk.pack(weights), losses_N, norms_N
 
     def read(self, weights: FastWeights, keys_ND: Tensor) -> Tensor:
         """See Network.read."""
@@ -106,7 +108,7 @@ class LayeredNetwork:
 
 
 class _Chunk:
-    """One update call: float32 working copies of the state, stepped mini-batch by mini-batch."""
+    """One update call: the state in float32, stepped in place, mini-batch by mini-batch."""
 
     def __init__(self, shape: Shape, rule: GateRule) -> None:
         self._shape = shape
@@ -115,11 +117,11 @@ class _Chunk:
         self._momenta: list[Tensor] = []
         self._progress = Progress(0, SURPRISE_START)
 
-    def unpack(self, weights: FastWeights, depth: int) -> None:
-        """Copy, so that the caller's weights survive a failure."""
-        self._layers = [weights[layer_name(at)].to(torch.float32, copy=True) for at in range(depth)]
+    def unpack(self, weights: FastWeights, depth: int, *, is_copy: bool) -> None:
+        """Take the tensors, or copies of them."""
+        self._layers = [weights[layer_name(at)].to(torch.float32, copy=is_copy) for at in range(depth)]
         if momentum_name(0) in weights:
-            self._momenta = [weights[momentum_name(at)].to(torch.float32, copy=True) for at in range(depth)]
+            self._momenta = [weights[momentum_name(at)].to(torch.float32, copy=is_copy) for at in range(depth)]
         self._progress = unpack_progress(weights)
 
     def pack(self, like: FastWeights) -> FastWeights:
@@ -133,14 +135,16 @@ class _Chunk:
         """One mini-batch; returns the losses before each pair's step and the norms of the steps theta grad."""
         run = forward_backward(self._shape, self._layers, keys_BD, values_BV)
         stale_B = run.errors_NV.square().sum(-1)
-        _require_finite([stale_B])
+        _require_sane(stale_B)
         gates = self._rule.gates(self._progress, stale_B.double().cpu().numpy())
         theta_B = torch.from_numpy(gates.step_size_B).to(stale_B) / feature_lengths(run.inputs[-1])
         coefficients = coefficients_of(gates)
         losses_B = self._dual_losses(run, values_BV, coefficients, theta_B) if len(stale_B) > 1 else stale_B
+        norms_B = theta_B * gradient_norms(run)
+        _require_sane(losses_B + norms_B)
         self._apply(run, coefficients, theta_B)
         self._progress = self._progress.after(losses_B.double().cpu().numpy())
-        return losses_B, theta_B * gradient_norms(run)
+        return losses_B, norms_B
 
     def _dual_losses(self, run: Pass, values_BV: Tensor, coefficients: Coefficients, theta_B: Tensor) -> Tensor:
         """||M_{t-1}(k_t) - v_t||^2 of every pair, without any M_{t-1}."""
@@ -231,8 +235,9 @@ def _seeded_layers(shape: Shape, seed: int) -> list[Tensor]:
     return layers
 
 
-def _require_finite(tensors: list[Tensor]) -> None:
-    if not all(bool(torch.isfinite(tensor.sum())) for tensor in tensors):
+def _require_sane(numbers_B: Tensor) -> None:
+    """Before anything is written: finite weights plus steps shorter than this stay finite."""
+    if not bool((numbers_B < STEP_MAX).all()):
         raise LearningFailed(
             "A step is not a finite number; nothing was learned.", hint="Learn with a smaller learning rate."
         )

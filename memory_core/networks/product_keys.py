@@ -12,12 +12,13 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Final
 
+import numpy as np
 import torch
 
 from memory_core.config import MemoryConfig
-from memory_core.networks.row_choice import choose_rows, choose_rows_on_cpu
+from memory_core.networks.row_choice import Floats, Ints, SortedChoice, choose_rows
 
-ACTIVATION_MIN: Final = 1e-6
+ACTIVATION_MIN: Final = np.float32(1e-6)
 
 
 class ProductKeys:
@@ -28,16 +29,26 @@ class ProductKeys:
         self._side = round((config.rows // config.heads) ** 0.5)
         self._active_per_head = config.active_rows // config.heads
         self.codes_DC = _codebook(config.key_dim, 2 * config.heads * self._side, config.seed).to(device)
-        self._offsets_H1 = torch.arange(self._heads, device=device)[:, None] * self._side**2
-        self._choose_rows = choose_rows_on_cpu if device.type == "cpu" else choose_rows
+        self._offsets_H1 = np.arange(self._heads)[:, None] * self._side**2
+        self._sorted_choice = SortedChoice(self._heads, self._side, self._active_per_head)
+        self._device = device
 
     def address(self, keys_ND: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Rows and activations, both (N, K); activations are positive with Euclidean norm 1 per key."""
+        rows_NK, activations_NK = self.address_arrays(keys_ND)
+        return torch.from_numpy(rows_NK).to(self._device), torch.from_numpy(activations_NK).to(self._device)
+
+    def address_arrays(self, keys_ND: torch.Tensor) -> tuple[Ints, Floats]:
+        """``address`` as NumPy arrays, for work on the row numbers themselves."""
         scores_NH2S = (keys_ND @ self.codes_DC).view(len(keys_ND), self._heads, 2, self._side)
-        rows_NHP, scores_NHP = self._choose_rows(scores_NH2S, self._active_per_head)
-        activations_NK = scores_NHP.clamp_min_(ACTIVATION_MIN).flatten(1)
-        activations_NK /= torch.linalg.vector_norm(activations_NK, dim=-1, keepdim=True)
-        return (rows_NHP + self._offsets_H1).flatten(1), activations_NK
+        if self._device.type == "cpu":
+            rows_NHP, scores_NHP = self._sorted_choice(scores_NH2S.numpy())
+        else:
+            chosen = choose_rows(scores_NH2S, self._active_per_head)
+            rows_NHP, scores_NHP = (tensor.cpu().numpy() for tensor in chosen)
+        activations_NK = np.maximum(scores_NHP, ACTIVATION_MIN).reshape(len(keys_ND), -1)
+        activations_NK /= np.sqrt(np.einsum("nk,nk->n", activations_NK, activations_NK))[:, None]
+        return (rows_NHP + self._offsets_H1).reshape(activations_NK.shape), activations_NK
 
 
 @lru_cache(maxsize=8)

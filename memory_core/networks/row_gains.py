@@ -25,14 +25,21 @@ VARIANCE_MAX: Final = np.float32(1.0)
 
 def step_gains(variance_T: Floats, slots_BK: Ints, activations_BK: Floats, step_size: float) -> Floats:
     """Write vectors g of each pair, in order; steps ``variance_T`` in place (values play no part in it)."""
-    gains_BK = np.empty_like(activations_BK)
-    for slots_K, activations_K, gain_K in zip(slots_BK, activations_BK, gains_BK, strict=True):
-        variance_K = variance_T[slots_K]
-        weighted_K = variance_K * activations_K
-        total = float(weighted_K @ activations_K)
-        np.multiply(weighted_K, step_size * max(total / (NOISE_R + total), GAIN_FLOOR) / total, out=gain_K)
-        variance_K -= weighted_K * gain_K
-        variance_K += DRIFT_Q
-        np.maximum(variance_K, VARIANCE_MIN, out=variance_K)
-        variance_T[slots_K] = np.minimum(variance_K, VARIANCE_MAX, out=variance_K)
-    return gains_BK
+    squares_BK = np.square(activations_BK)
+    variance_BK = np.empty_like(squares_BK)
+    step_K = np.empty_like(squares_BK[0])
+    scales = []
+    for slots_K, square_K, variance_K in zip(slots_BK, squares_BK, variance_BK, strict=True):
+        variance_K[:] = variance_T[slots_K]
+        np.multiply(variance_K, square_K, out=step_K)
+        total = float(np.add.reduce(step_K))
+        scales.append(step_size * max(total / (NOISE_R + total), GAIN_FLOOR) / total)
+        np.multiply(step_K, variance_K, out=step_K)
+        np.multiply(step_K, scales[-1], out=step_K)
+        np.subtract(variance_K, step_K, out=step_K)
+        np.add(step_K, DRIFT_Q, out=step_K)
+        np.maximum(step_K, VARIANCE_MIN, out=step_K)
+        variance_T[slots_K] = np.minimum(step_K, VARIANCE_MAX, out=step_K)
+    variance_BK *= activations_BK
+    variance_BK *= np.array(scales, dtype=np.float32)[:, None]
+    return variance_BK

@@ -16,6 +16,7 @@ Shapes: N pairs, D key_dim, V value_dim, R rows, K active rows, B pairs of one b
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 import numpy as np
@@ -27,7 +28,7 @@ from memory_core.errors import LearningFailed
 from memory_core.networks.network import FastWeights
 from memory_core.networks.product_keys import ProductKeys
 from memory_core.networks.row_gains import step_gains
-from memory_core.networks.touched_rows import Floats, TouchedRows
+from memory_core.networks.touched_rows import Floats, Ints, TouchedRows
 
 BLOCK: Final = 256
 # Rows gathered or written at once: the slice stays in the processor's cache.
@@ -56,8 +57,8 @@ class SparseNetwork:
         self, weights: FastWeights, keys_ND: torch.Tensor, values_NV: torch.Tensor, step_size: float
     ) -> tuple[FastWeights, torch.Tensor, torch.Tensor]:
         """See Network.update; up to 256 pairs are solved at once."""
-        rows_NK, activations_NK = self._addresses.address(keys_ND)
-        if not bool((activations_NK.sum(dim=-1) > 0).all()):
+        rows_NK, activations_NK = self._addresses.address_arrays(keys_ND)
+        if not bool((np.add.reduce(activations_NK, axis=1) > 0).all()):
             raise LearningFailed(
                 "A key is not a finite number; nothing was learned.", hint="Report the text's encoder."
             )
@@ -80,58 +81,53 @@ class SparseNetwork:
 
 
 def _update_pair(
-    weights: FastWeights,
-    rows_1K: torch.Tensor,
-    activations_1K: torch.Tensor,
-    values_1V: torch.Tensor,
-    step_size: float,
+    weights: FastWeights, rows_1K: Ints, activations_1K: Floats, values_1V: torch.Tensor, step_size: float
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """A block of one, without the bookkeeping of shared rows: no row is touched twice."""
-    table_RV, variance_R, rows_K = weights["rows_RV"], weights["variance_R"], rows_1K[0]
-    variance_K = variance_R[rows_K].cpu()
-    slots_1K = np.arange(len(rows_K))[None]
-    gains_1K = torch.from_numpy(step_gains(variance_K.numpy(), slots_1K, activations_1K.cpu().numpy(), step_size))
-    error_1V = values_1V - _read(table_RV, rows_1K, activations_1K)
-    loss_1, norm_1 = _checked(error_1V, gains_1K)
-    delta_KV = gains_1K.to(error_1V.device).T * error_1V
-    table_RV.index_add_(0, rows_K, delta_KV.to(table_RV.dtype))
-    variance_R[rows_K] = variance_K.to(error_1V.device)
-    return loss_1, norm_1
+    table_RV, variance_R, device = weights["rows_RV"], weights["variance_R"], values_1V.device
+    rows = torch.from_numpy(rows_1K).to(device)
+    variance_K = variance_R.index_select(0, rows[0]).cpu()
+    gains_1K = torch.from_numpy(
+        step_gains(variance_K.numpy(), np.arange(rows_1K.size)[None], activations_1K, step_size)
+    )
+    error_1V = values_1V - _read(table_RV, rows, torch.from_numpy(activations_1K).to(device))
+    loss = float(torch.dot(error_1V[0], error_1V[0]))
+    norm = float(torch.dot(gains_1K[0], gains_1K[0])) ** 0.5 * loss**0.5
+    if not math.isfinite(loss + norm):
+        raise _not_finite()
+    delta_KV = gains_1K.to(device).T * error_1V
+    table_RV.index_add_(0, rows[0], delta_KV.to(table_RV.dtype))
+    variance_R.index_copy_(0, rows[0], variance_K.to(device))
+    return torch.tensor([loss], device=device), torch.tensor([norm], device=device)
 
 
 def _update_block(
-    weights: FastWeights,
-    rows_BK: torch.Tensor,
-    activations_BK: torch.Tensor,
-    values_BV: torch.Tensor,
-    step_size: float,
+    weights: FastWeights, rows_BK: Ints, activations_BK: Floats, values_BV: torch.Tensor, step_size: float
 ) -> tuple[torch.Tensor, torch.Tensor]:
     table_RV, variance_R, device = weights["rows_RV"], weights["variance_R"], values_BV.device
-    touched = TouchedRows.of(rows_BK.cpu().numpy(), len(table_RV))
-    reads_BK = activations_BK.cpu().numpy()
+    touched = TouchedRows.of(rows_BK, len(table_RV))
     rows_T = torch.from_numpy(touched.rows_T).to(device)
     variance_T = variance_R[rows_T].cpu()
-    gains_BK = step_gains(variance_T.numpy(), touched.slots_BK, reads_BK, step_size)
+    gains_BK = step_gains(variance_T.numpy(), touched.slots_BK, activations_BK, step_size)
+    answers_BV = _read(table_RV, torch.from_numpy(rows_BK).to(device), torch.from_numpy(activations_BK).to(device))
     errors_BV = torch.linalg.solve_triangular(
-        torch.from_numpy(touched.coupling(reads_BK, gains_BK)).to(device),
-        values_BV - _read(table_RV, rows_BK, activations_BK),
+        torch.from_numpy(touched.coupling(activations_BK, gains_BK)).to(device),
+        values_BV - answers_BV,
         upper=False,
         unitriangular=True,
     ).contiguous()
-    losses_B, delta_norms_B = _checked(errors_BV, torch.from_numpy(gains_BK))
-    _write(table_RV, touched, gains_BK, errors_BV)
-    variance_R[rows_T] = variance_T.to(device)
-    return losses_B, delta_norms_B
-
-
-def _checked(errors_BV: torch.Tensor, gains_BK: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Losses before each step and norms of the steps; LearningFailed when one is not finite."""
     error_norms_B = torch.linalg.vector_norm(errors_BV, dim=-1)
     losses_B = error_norms_B.square()
-    delta_norms_B = torch.linalg.vector_norm(gains_BK, dim=-1).to(errors_BV.device) * error_norms_B
-    if not bool(torch.isfinite(losses_B + delta_norms_B).all()):
-        raise LearningFailed("A step is not a finite number; nothing was learned.", hint="Report the text's encoder.")
-    return losses_B, delta_norms_B
+    norms_B = torch.linalg.vector_norm(torch.from_numpy(gains_BK), dim=-1).to(device) * error_norms_B
+    if not bool(torch.isfinite(losses_B + norms_B).all()):
+        raise _not_finite()
+    _write(table_RV, touched, gains_BK, errors_BV)
+    variance_R[rows_T] = variance_T.to(device)
+    return losses_B, norms_B
+
+
+def _not_finite() -> LearningFailed:
+    return LearningFailed("A step is not a finite number; nothing was learned.", hint="Report the text's encoder.")
 
 
 def _read(table_RV: torch.Tensor, rows_NK: torch.Tensor, activations_NK: torch.Tensor) -> torch.Tensor:

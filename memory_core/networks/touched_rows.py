@@ -1,16 +1,16 @@
 """Which rows a block of pairs touches, and how its pairs meet in them.
 
 Pairs of one block share few rows, so what one write changes in a later read is found by walking the shared rows
-instead of multiplying dense (pairs x rows) matrices. Rows that many pairs share go through one small dense product.
-Index work only: NumPy arrays on the CPU, whatever device the rows live on.
+instead of multiplying dense (pairs x rows) matrices. Index work only: NumPy arrays on the CPU, whatever device the
+rows live on.
 
-Shapes: B pairs, K active rows of a pair, E = B * K entries sorted by row and then by pair, T distinct rows touched.
+Shapes: B pairs, K active rows of a pair, E = B * K visits sorted by row and then by pair, T distinct rows touched,
+L visits of the busiest row.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,12 +18,10 @@ from numpy.typing import NDArray
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float32]
 
-SHARED_BY_MANY: Final = 24
-
 
 @dataclass(frozen=True, slots=True)
 class TouchedRows:
-    """The entries of a block in row order: entry ``order_E[e]`` of the flattened (B, K) touches row ``row_E[e]``."""
+    """The visits of a block in row order: visit e is entry ``order_E[e]`` of the flattened (B, K)."""
 
     pair_count: int
     order_E: Ints
@@ -34,7 +32,7 @@ class TouchedRows:
 
     @classmethod
     def of(cls, rows_BK: Ints, row_count: int) -> TouchedRows:
-        """Sort the entries; a narrow integer type makes the stable sort a radix sort."""
+        """Sort the visits; a narrow integer type makes the stable sort a radix sort."""
         flat_E = rows_BK.ravel()
         order_E = np.argsort(flat_E.astype(np.min_scalar_type(row_count - 1)), kind="stable")
         sorted_E = flat_E[order_E]
@@ -54,33 +52,27 @@ class TouchedRows:
         )
 
     def coupling(self, reads_BK: Floats, writes_BK: Floats) -> Floats:
-        """Strictly lower (B, B): entry (i, j) is what reading pair i sees of a unit written at pair j < i."""
-        size = self.pair_count
-        reads_E, writes_E = reads_BK.ravel()[self.order_E], writes_BK.ravel()[self.order_E]
-        counts_T = np.diff(self.starts_T, append=len(self.order_E))
-        is_hot_T = counts_T > SHARED_BY_MANY
-        cells, amounts = [np.zeros(0, dtype=np.int64)], [np.zeros(0, dtype=np.float32)]
-        left_T = np.where(is_hot_T, 1, counts_T)
-        left_E = np.repeat(self.starts_T + left_T, counts_T) - np.arange(len(self.order_E))
-        earlier = np.flatnonzero(left_E > 1)
-        for lag in range(1, SHARED_BY_MANY):
-            if not len(earlier):
-                break
-            later = earlier + lag
-            cells.append(self.pair_E[later] * size + self.pair_E[earlier])
-            amounts.append(reads_E[later] * writes_E[earlier])
-            earlier = earlier[left_E[earlier] > lag + 1]
-        sums = np.bincount(np.concatenate(cells), np.concatenate(amounts), minlength=size * size)
-        return sums.reshape(size, size).astype(np.float32) + self._hot_coupling(is_hot_T, reads_BK, writes_BK)
+        """Strictly lower (B, B): entry (i, j) is what reading pair i sees of a unit written at pair j < i.
 
-    def _hot_coupling(self, is_hot_T: NDArray[np.bool_], reads_BK: Floats, writes_BK: Floats) -> Floats | float:
-        if not is_hot_T.any():
-            return 0.0
-        column_T = np.cumsum(is_hot_T) - 1
-        pair, place = np.nonzero(is_hot_T[self.slots_BK])
-        column = column_T[self.slots_BK[pair, place]]
-        dense = np.zeros((2, self.pair_count, int(is_hot_T.sum())), dtype=np.float32)
-        dense[0, pair, column] = reads_BK[pair, place]
-        dense[1, pair, column] = writes_BK[pair, place]
-        coupling_BB: Floats = np.tril(dense[0] @ dense[1].T, -1)
-        return coupling_BB
+        The m-th visits of all rows form one level; rows are ordered by visits, so that level m is a prefix of the
+        levels before it and meets all of them in one product.
+        """
+        visits_T = np.diff(self.starts_T, append=len(self.order_E))
+        busiest_T = np.argsort(-visits_T, kind="stable")
+        widths_L = len(visits_T) - np.searchsorted(visits_T[busiest_T[::-1]], np.arange(visits_T.max()), side="right")
+        busiest_T = busiest_T[: widths_L[1] if len(widths_L) > 1 else 0]
+        reads_E, writes_E = reads_BK.ravel()[self.order_E], writes_BK.ravel()[self.order_E]
+        # Earlier visits of shared rows, level by level: who wrote, and how much.
+        pair_LT = np.zeros((len(widths_L), len(busiest_T)), dtype=np.int64)
+        writes_LT = np.zeros(pair_LT.shape, dtype=np.float32)
+        cells: list[Ints] = [np.zeros(0, dtype=np.int64)]
+        amounts: list[Floats] = [np.zeros(0, dtype=np.float32)]
+        for level, width in enumerate(np.minimum(widths_L, len(busiest_T))):
+            visit_T = self.starts_T[busiest_T[:width]] + level
+            pair_T = self.pair_E[visit_T]
+            pair_LT[level, :width], writes_LT[level, :width] = pair_T, writes_E[visit_T]
+            cells.append((pair_LT[:level, :width] + pair_T * self.pair_count).ravel())
+            amounts.append((writes_LT[:level, :width] * reads_E[visit_T]).ravel())
+        size = self.pair_count
+        sums = np.bincount(np.concatenate(cells), np.concatenate(amounts), minlength=size * size)
+        return sums.reshape(size, size).astype(np.float32)

@@ -26,7 +26,9 @@ def unit_rows(count: int, seed: int, dim: int = KEY_DIM, device: str = "cpu") ->
     return torch.nn.functional.normalize(torch.randn(count, dim, generator=generator), dim=-1).to(device)
 
 
-def pairs(count: int, seed: int, *, distinct: int | None = None, device: str = "cpu") -> tuple[torch.Tensor, ...]:
+def pairs(
+    count: int, seed: int, *, distinct: int | None = None, device: str = "cpu"
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Keys and values, shape (count, KEY_DIM) each; the keys repeat when ``distinct`` is smaller than ``count``."""
     keys_ND = unit_rows(distinct or count, 2 * seed, device=device)
     chosen = torch.arange(count, device=device) % len(keys_ND)

@@ -122,7 +122,7 @@ def test_a_number_that_is_not_finite_never_enters_the_weights(name: str, device:
 
 
 @every_device
-@pytest.mark.parametrize("name", ["mlp", "titans-2", "titans-4", "titans-momentum"])
+@pytest.mark.parametrize("name", ["ttt-linear", "mlp", "titans-2", "titans-4", "titans-momentum"])
 def test_a_huge_step_fails_and_leaves_the_weights_alone(name: str, device: str) -> None:
     network = open_small(name, device)
     weights = learn(network, network.initial(), 10, device)
