@@ -59,7 +59,7 @@ def score_patterns(
         "context": context_n,
         "speaker": SPEAKER_WEIGHT * state.speakers.named_in(words, state.pattern_count),
     }
-    parts = {name: score_n for name, score_n in scores.items() if name in channels}
+    parts: dict[str, np.ndarray] = {name: score_n for name, score_n in scores.items() if name in channels}
     total_n = np.sum(list(parts.values()), axis=0) if parts else np.zeros(state.pattern_count)
     if "weights" in channels:
         parts["weights"] = FAST_WEIGHTS_WEIGHT * _fast_weights(state, keys_SD, total_n)
