@@ -63,6 +63,14 @@ class MemoryOwner:
             story=" ".join(self.life.story),
         )
 
+    def require_ownership(self) -> None:
+        """Raise Fenced when a newer writer claimed the memory, for answers that need no write."""
+        try:
+            self.memory.verify_epoch()
+        except Fenced:
+            self._report(on.NewerEpochSeen())
+            raise
+
     def observe(self, group: Group) -> None:
         """Append, verify, apply and answer a group."""
         self._group = group

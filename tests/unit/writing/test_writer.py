@@ -133,6 +133,15 @@ def test_the_older_of_two_writers_is_fenced_at_its_next_write(open_writer: OpenW
     assert open_writer().stats().observation_count == 2
 
 
+def test_a_fenced_writer_does_not_even_repeat_an_answer(open_writer: OpenWriter) -> None:
+    older = open_writer()
+    learn(older, "one", request_id="r")
+    open_writer()
+    with pytest.raises(Fenced):
+        learn(older, "one", request_id="r")
+    assert not older.is_usable
+
+
 def test_a_deleted_memory_fences_its_writer_and_cannot_be_opened(open_writer: OpenWriter, store: FaultyStore) -> None:
     writer = open_writer()
     Volume(store).delete(NAME)
