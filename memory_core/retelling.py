@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from memory_core.config import MemoryConfig
 from memory_core.encoding.encoder import EncoderInfo
@@ -24,7 +24,10 @@ from memory_core.results import (
     ObserveResult,
     ReencodeResult,
 )
-from memory_core.state import MemoryState
+
+if TYPE_CHECKING:
+    # Not at run time: a service's ingress tells memories anew, and stays free of torch.
+    from memory_core.state import MemoryState
 
 BATCH: Final = 256
 BATCH_LENGTH: Final = 1 << 20
