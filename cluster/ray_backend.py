@@ -16,6 +16,7 @@ from memory_core.config import MemoryConfig
 from memory_core.encoding.encoder import EncoderPool
 from memory_core.errors import Conflict, InvalidInput, NotFound
 from memory_core.ids import EncoderId, MemoryName, RequestId, Tag
+from memory_core.insight_results import AttentionMap, DiffResult, ExplainResult, MergeResult, PredictResult
 from memory_core.results import (
     CheckpointInfo,
     CheckpointPage,
@@ -86,10 +87,14 @@ class RayBackend:
         page: MemoryPage = await self._owners.call(self._catalog, Call("list_memories", (limit, cursor)))
         return page
 
-    async def stats(self, name: MemoryName) -> MemoryStats:
+    async def stats(self, name: MemoryName, *, detailed: bool = False) -> MemoryStats:
         """See MemoryBackend."""
-        stats: MemoryStats = await self._ask(name, "read", "stats")
-        return stats
+
+        async def attempt(known: KnownMemory) -> MemoryStats:
+            stats: MemoryStats = await self._call(known, "read", "stats", detailed=detailed)
+            return stats
+
+        return await self._with_memory(name, attempt)
 
     async def delete(self, name: MemoryName) -> None:
         """See MemoryBackend."""
@@ -142,6 +147,55 @@ class RayBackend:
             return result
 
         return await self._with_memory(name, attempt)
+
+    async def explain(self, name: MemoryName, *, top_k: int = 10, domain: str | None = None) -> ExplainResult:
+        """See MemoryBackend."""
+        result: ExplainResult = await self._ask(name, "read", "explain", top_k, domain)
+        return result
+
+    async def attention_map(self, name: MemoryName, query: str, *, top_k: int = 5) -> AttentionMap:
+        """See MemoryBackend."""
+
+        async def attempt(known: KnownMemory) -> AttentionMap:
+            (encoded,), fingerprint = await self._encode(known, [query])
+            result: AttentionMap = await self._call(
+                known, "read", "attention_map", encoded, top_k, fingerprint=fingerprint
+            )
+            return result
+
+        return await self._with_memory(name, attempt)
+
+    async def predict_next(
+        self, name: MemoryName, *, text: str | None = None, session: str | None = None, top_k: int = 5
+    ) -> PredictResult:
+        """See MemoryBackend."""
+
+        async def attempt(known: KnownMemory) -> PredictResult:
+            encoded, fingerprint = await self._encode(known, [] if text is None else [text])
+            result: PredictResult = await self._call(
+                known, "read", "predict_next", encoded[0] if encoded else None, session, top_k, fingerprint=fingerprint
+            )
+            return result
+
+        return await self._with_memory(name, attempt)
+
+    async def diff(
+        self,
+        name: MemoryName,
+        other: MemoryName,
+        *,
+        tag: Tag | None = None,
+        other_tag: Tag | None = None,
+        limit: int = 20,
+    ) -> DiffResult:
+        """See MemoryBackend."""
+        result: DiffResult = await self._ask(name, "read", "diff", other, tag, other_tag, limit)
+        return result
+
+    async def merge(self, name: MemoryName, other: MemoryName, *, tag: Tag | None = None) -> MergeResult:
+        """See MemoryBackend. After the loss of an owner the counts are of what was still missing."""
+        result: MergeResult = await self._ask(name, "write", "merge", other, tag)
+        return result
 
     async def consolidate(self, name: MemoryName, *, steps: int = 1) -> ConsolidateResult:
         """See MemoryBackend."""

@@ -17,6 +17,7 @@ from deployments.error_map import error_from_answer
 from memory_core.config import MemoryConfig
 from memory_core.errors import InvalidInput, NeuralMemoryError, Unavailable
 from memory_core.ids import EncoderId, MemoryName, Tag
+from memory_core.insight_results import AttentionMap, DiffResult, ExplainResult, MergeResult, PredictResult
 from memory_core.results import (
     CheckpointInfo,
     CheckpointPage,
@@ -41,6 +42,9 @@ TIMEOUT_DEFAULT_S: Final = 120.0
 _CONNECT_TIMEOUT_S: Final = 5.0
 _ATTEMPTS_MAX: Final = 4
 _PAUSE_MAX_S: Final = 5.0
+_REPEATABLE: Final = frozenset(
+    {"observe", "infer", "surprise", "forget", "restore", "attention", "predict-next", "merge"}
+)
 
 _Answer = TypeVar("_Answer")
 
@@ -74,9 +78,9 @@ class RemoteBackend:
         """See MemoryBackend."""
         return await self._ask(MemoryPage, "GET", "/v1/memories", params=_present(limit=limit, cursor=cursor))
 
-    async def stats(self, name: MemoryName) -> MemoryStats:
+    async def stats(self, name: MemoryName, *, detailed: bool = False) -> MemoryStats:
         """See MemoryBackend."""
-        return await self._ask(MemoryStats, "GET", _path(name))
+        return await self._ask(MemoryStats, "GET", _path(name), params={"detailed": detailed} if detailed else {})
 
     async def delete(self, name: MemoryName) -> None:
         """See MemoryBackend."""
@@ -101,6 +105,39 @@ class RemoteBackend:
         """See MemoryBackend."""
         answer = await self._send("POST", _path(name, "surprise"), {"texts": list(texts)})
         return _parse(tuple[SurpriseResult, ...], _json_object(answer).get("results"))
+
+    async def explain(self, name: MemoryName, *, top_k: int = 10, domain: str | None = None) -> ExplainResult:
+        """See MemoryBackend."""
+        params = _present(top_k=top_k, domain=domain)
+        return await self._ask(ExplainResult, "GET", _path(name, "explain"), params=params)
+
+    async def attention_map(self, name: MemoryName, query: str, *, top_k: int = 5) -> AttentionMap:
+        """See MemoryBackend."""
+        return await self._ask(AttentionMap, "POST", _path(name, "attention"), {"query": query, "top_k": top_k})
+
+    async def predict_next(
+        self, name: MemoryName, *, text: str | None = None, session: str | None = None, top_k: int = 5
+    ) -> PredictResult:
+        """See MemoryBackend."""
+        body = _present(text=text, session=session, top_k=top_k)
+        return await self._ask(PredictResult, "POST", _path(name, "predict-next"), body)
+
+    async def diff(
+        self,
+        name: MemoryName,
+        other: MemoryName,
+        *,
+        tag: Tag | None = None,
+        other_tag: Tag | None = None,
+        limit: int = 20,
+    ) -> DiffResult:
+        """See MemoryBackend."""
+        params = _present(other=other, tag=tag, other_tag=other_tag, limit=limit)
+        return await self._ask(DiffResult, "GET", _path(name, "diff"), params=params)
+
+    async def merge(self, name: MemoryName, other: MemoryName, *, tag: Tag | None = None) -> MergeResult:
+        """See MemoryBackend."""
+        return await self._ask(MergeResult, "POST", _path(name, "merge"), _present(other=other, tag=tag))
 
     async def consolidate(self, name: MemoryName, *, steps: int = 1) -> ConsolidateResult:
         """See MemoryBackend."""
@@ -189,7 +226,7 @@ class RemoteBackend:
 
 def _is_repeatable(method: str, path: str) -> bool:
     # What creates something new can have happened although its answer was lost; observe carries its own key.
-    return method == "GET" or path.endswith(("/observe", "/infer", "/surprise", "/forget", "/restore"))
+    return method == "GET" or path.rpartition("/")[2] in _REPEATABLE
 
 
 def _path(name: MemoryName, action: str = "") -> str:

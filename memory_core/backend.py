@@ -11,6 +11,7 @@ from typing import Protocol
 
 from memory_core.config import MemoryConfig
 from memory_core.ids import EncoderId, MemoryName, Tag
+from memory_core.insight_results import AttentionMap, DiffResult, ExplainResult, MergeResult, PredictResult
 from memory_core.results import (
     CheckpointInfo,
     CheckpointPage,
@@ -43,8 +44,8 @@ class MemoryBackend(Protocol):
         """Memories in name order, from storage alone."""
         ...
 
-    async def stats(self, name: MemoryName) -> MemoryStats:
-        """Counts, hash and capacity of one memory."""
+    async def stats(self, name: MemoryName, *, detailed: bool = False) -> MemoryStats:
+        """Counts, hash and capacity of one memory; ``detailed`` also measures how full it is."""
         ...
 
     async def delete(self, name: MemoryName) -> None:
@@ -63,6 +64,43 @@ class MemoryBackend(Protocol):
 
     async def surprise(self, name: MemoryName, texts: Sequence[str]) -> tuple[SurpriseResult, ...]:
         """Novelty of each text; changes nothing."""
+        ...
+
+    async def explain(self, name: MemoryName, *, top_k: int = 10, domain: str | None = None) -> ExplainResult:
+        """What the strongest patterns stand for."""
+        ...
+
+    async def attention_map(self, name: MemoryName, query: str, *, top_k: int = 5) -> AttentionMap:
+        """Which words of a query lead to which patterns, and by which channels."""
+        ...
+
+    async def predict_next(
+        self, name: MemoryName, *, text: str | None = None, session: str | None = None, top_k: int = 5
+    ) -> PredictResult:
+        """What is expected after a text or after the last turn of a session; NotFound (SESSION_NOT_FOUND)."""
+        ...
+
+    async def diff(
+        self,
+        name: MemoryName,
+        other: MemoryName,
+        *,
+        tag: Tag | None = None,
+        other_tag: Tag | None = None,
+        limit: int = 20,
+    ) -> DiffResult:
+        """How a memory differs from another, or from a version of itself.
+
+        Without a tag the memory itself is taken as it is now, another one at its newest checkpoint.
+        NotFound (CHECKPOINT_NOT_FOUND), Conflict (ENCODER_MISMATCH).
+        """
+        ...
+
+    async def merge(self, name: MemoryName, other: MemoryName, *, tag: Tag | None = None) -> MergeResult:
+        """Learn what a checkpoint of another memory (the newest without ``tag``) knows and this one does not.
+
+        Durable like observe; a repeated merge learns nothing twice. NotFound, Conflict (ENCODER_MISMATCH), ReadOnly.
+        """
         ...
 
     async def consolidate(self, name: MemoryName, *, steps: int = 1) -> ConsolidateResult:

@@ -16,6 +16,7 @@ from memory_core.config import MemoryConfig
 from memory_core.encoding.encoder import EncoderInfo, EncoderPool
 from memory_core.errors import Conflict, InvalidInput, NeuralMemoryError, Unavailable
 from memory_core.ids import EncoderId, MemoryName, Tag
+from memory_core.insight_results import AttentionMap, DiffResult, ExplainResult, MergeResult, PredictResult
 from memory_core.results import (
     CheckpointInfo,
     CheckpointPage,
@@ -74,9 +75,9 @@ class LocalBackend:
         """See MemoryBackend."""
         return await self._in_thread(lambda: self._volume.list_memories(limit, cursor))
 
-    async def stats(self, name: MemoryName) -> MemoryStats:
+    async def stats(self, name: MemoryName, *, detailed: bool = False) -> MemoryStats:
         """See MemoryBackend."""
-        return await self._with_writer(name, lambda writer: writer.stats())
+        return await self._with_writer(name, lambda writer: writer.stats(detailed=detailed))
 
     async def delete(self, name: MemoryName) -> None:
         """See MemoryBackend."""
@@ -105,6 +106,40 @@ class LocalBackend:
         writer = await self._writer(name)
         encoded = await self._encoders.encode(writer.config.encoder, texts)
         return await self._with_writer(name, lambda writer: writer.surprise(encoded))
+
+    async def explain(self, name: MemoryName, *, top_k: int = 10, domain: str | None = None) -> ExplainResult:
+        """See MemoryBackend."""
+        return await self._with_writer(name, lambda writer: writer.explain(top_k, domain))
+
+    async def attention_map(self, name: MemoryName, query: str, *, top_k: int = 5) -> AttentionMap:
+        """See MemoryBackend."""
+        writer = await self._writer(name)
+        (encoded,) = await self._encoders.encode(writer.config.encoder, [query])
+        return await self._with_writer(name, lambda writer: writer.attention_map(encoded, top_k))
+
+    async def predict_next(
+        self, name: MemoryName, *, text: str | None = None, session: str | None = None, top_k: int = 5
+    ) -> PredictResult:
+        """See MemoryBackend."""
+        writer = await self._writer(name)
+        encoded = None if text is None else (await self._encoders.encode(writer.config.encoder, [text]))[0]
+        return await self._with_writer(name, lambda writer: writer.predict_next(encoded, session, top_k))
+
+    async def diff(
+        self,
+        name: MemoryName,
+        other: MemoryName,
+        *,
+        tag: Tag | None = None,
+        other_tag: Tag | None = None,
+        limit: int = 20,
+    ) -> DiffResult:
+        """See MemoryBackend."""
+        return await self._with_writer(name, lambda writer: writer.diff(other, tag, other_tag, limit))
+
+    async def merge(self, name: MemoryName, other: MemoryName, *, tag: Tag | None = None) -> MergeResult:
+        """See MemoryBackend."""
+        return await self._with_writer(name, lambda writer: writer.merge(other, tag))
 
     async def consolidate(self, name: MemoryName, *, steps: int = 1) -> ConsolidateResult:
         """See MemoryBackend."""

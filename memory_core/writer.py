@@ -8,7 +8,8 @@ instant of change). After a failed or fenced write the writer is unusable; open 
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Final, TypeVar
 
@@ -43,9 +44,12 @@ from memory_core.results import (
     SurpriseResult,
 )
 from memory_core.retelling import Story, story_of
+from memory_core.state import MemoryState
 from memory_core.storage.lineage import common_observation_count
 from memory_core.storage.object_store import ObjectStore
 from memory_core.storage.records import JournalRecord
+from memory_core.stored_states import StoredStates
+from memory_core.writer_insight import WriterInsight
 
 WaitingObserve = Waiting[ObserveRequest, ObserveResult]
 T = TypeVar("T")
@@ -63,15 +67,15 @@ class WriterSettings:
     on_effect: OnEffect | None = None
 
 
-class MemoryWriter:
+class MemoryWriter(WriterInsight):
     """Owns a memory from ``open`` to ``close``. All methods may be called from any thread; they block."""
 
     def __init__(self, store: ObjectStore, name: MemoryName, settings: WriterSettings) -> None:
         """Not for callers: use ``open``."""
-        self._name = name
         self._store = store
         self._clock = settings.clock
         self._memory = OwnedMemory(store, name, clock=settings.clock, device=settings.device)
+        super().__init__(name, StoredStates(store, self._memory.shelf, settings.device))
         self._owner = MemoryOwner(self._memory, settings.limits, settings.on_effect)
         self._lane = threading.Lock()
         self._groups: GroupCommit[ObserveRequest, ObserveResult] = GroupCommit(self._commit, settings.group_max)
@@ -199,8 +203,15 @@ class MemoryWriter:
         """A new memory from a checkpoint, copying no tensor bytes."""
         return self._memory.shelf.fork(self._name, tag, new_name, self._clock().isoformat())
 
-    def stats(self) -> MemoryStats:
-        """Counts, hash and capacity."""
+    @contextmanager
+    def looking(self) -> Iterator[MemoryState]:
+        """The state, which stays as it is inside the ``with``; it must not be changed."""
+        with self._memory.state_lock:
+            self._owner.require_serving()
+            yield self._memory.state
+
+    def stats(self, *, detailed: bool = False) -> MemoryStats:
+        """Counts, hash and capacity; ``detailed`` measures the capacity, which takes a moment."""
         tags = self._memory.shelf.tags(self._name)
         with self._memory.state_lock:
             self._owner.require_serving()
@@ -223,6 +234,7 @@ class MemoryWriter:
                 created_at=memory.head.created_at,
                 parent=memory.head.parent,
                 checkpoint_tags=tags,
+                capacity=engine.measure_capacity(state) if detailed else None,
             )
 
     def close(self, *, must_fold: bool = True) -> None:

@@ -9,6 +9,7 @@ import typer
 from deployments.bench.cli import bench_app
 from deployments.cli import (
     demo_command,
+    insight_commands,
     learning_commands,
     memory_commands,
     service_commands,
@@ -41,10 +42,15 @@ app.command(rich_help_panel=_LEARNING)(learning_commands.observe)
 app.command(rich_help_panel=_LEARNING)(learning_commands.infer)
 app.command(rich_help_panel=_LEARNING)(learning_commands.surprise)
 app.command(rich_help_panel=_LEARNING)(learning_commands.consolidate)
+app.command("predict-next", rich_help_panel=_LEARNING)(insight_commands.predict_next)
+app.command(rich_help_panel=_LEARNING)(insight_commands.explain)
+app.command(rich_help_panel=_LEARNING)(insight_commands.attention)
 app.command(rich_help_panel=_LEARNING)(upkeep_commands.forget)
 app.command("re-encode", rich_help_panel=_MEMORY)(upkeep_commands.re_encode)
 app.command(rich_help_panel=_VERSIONS)(version_commands.checkpoint)
 app.command(rich_help_panel=_VERSIONS)(version_commands.checkpoints)
 app.command(rich_help_panel=_VERSIONS)(version_commands.restore)
 app.command(rich_help_panel=_VERSIONS)(version_commands.fork)
+app.command(rich_help_panel=_VERSIONS)(insight_commands.diff)
+app.command(rich_help_panel=_VERSIONS)(insight_commands.merge)
 app.add_typer(bench_app, name="bench", rich_help_panel="Measure")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Annotated
 
 import typer
@@ -48,14 +48,22 @@ def list_(url: UrlOption = None, local: LocalOption = False, as_json: JsonOption
         output.print_rows(rows, ("name", "encoder", "variant", "units", "created_at", "parent"), "No memories yet.")
 
 
-def stats(name: NameArgument, url: UrlOption = None, local: LocalOption = False, as_json: JsonOption = False) -> None:
+def stats(
+    name: NameArgument,
+    detailed: Annotated[bool, typer.Option("--detailed", help="Also measure how full the memory is.")] = False,
+    url: UrlOption = None,
+    local: LocalOption = False,
+    as_json: JsonOption = False,
+) -> None:
     """Show counts, weight hash and capacity of a memory."""
     parsed = parse_memory_name(name)
-    found = run(lambda memories: memories.stats(parsed), url=url, is_local=local)
+    found = run(lambda memories: memories.stats(parsed, detailed=detailed), url=url, is_local=local)
     if as_json:
         output.print_json(found)
-    else:
-        output.print_fields(found)
+        return
+    output.print_fields(replace(found, capacity=None))
+    if found.capacity is not None:
+        output.print_fields(found.capacity)
 
 
 def delete(

@@ -63,16 +63,23 @@ def print_answer(answer: InferResult) -> None:
         out.print(Text(f"  pattern {match.pattern}  weight {match.weight:.2f}  {_first_exemplar(match.exemplars)}"))
 
 
+def shortened(text: str) -> str:
+    """A text on one line of at most 100 characters."""
+    line = " ".join(text.split())
+    return line if len(line) <= _EXEMPLAR_LENGTH else line[: _EXEMPLAR_LENGTH - 1] + "…"
+
+
 def _first_exemplar(exemplars: tuple[Any, ...]) -> str:
     if not exemplars:
         return ""
-    text = " ".join(str(exemplars[0].text).split())
-    return text if len(text) <= _EXEMPLAR_LENGTH else text[: _EXEMPLAR_LENGTH - 1] + "…"
+    return shortened(str(exemplars[0].text))
 
 
 def _plain(value: object) -> str:
     if isinstance(value, float):
         return f"{value:.4g}"
+    if isinstance(value, dict) and set(value) == {"value", "low", "high", "sample"}:
+        return f"{value['value']:.4g} ({value['low']:.4g} to {value['high']:.4g}, of {value['sample']})"
     if isinstance(value, list | tuple):
         return ", ".join(map(str, value)) or "-"
     return "-" if value is None else str(value)

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 
-from deployments.http import checkpoints, learning, memories, probes, upkeep
+from deployments.http import checkpoints, insight, learning, memories, probes, upkeep
 from deployments.http.envelope import Envelope
 from deployments.http.failures import install_error_answers
 from deployments.http.services import Services
@@ -30,7 +30,7 @@ def build_api(services: Services) -> FastAPI:
         separate_input_output_schemas=False,
     )
     app.state.services = services
-    for door in (probes, memories, learning, checkpoints, upkeep):
+    for door in (probes, memories, learning, insight, checkpoints, upkeep):
         app.include_router(door.router)
     install_error_answers(app)
     app.add_middleware(Envelope, max_body_bytes=services.max_body_bytes)

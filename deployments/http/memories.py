@@ -18,6 +18,8 @@ router = APIRouter(prefix="/v1/memories", tags=["memories"])
 LimitParam = Annotated[int, Query(ge=1, le=1000, description="Entries on one page.")]
 CursorParam = Annotated[str | None, Query(max_length=512, description="`next_cursor` of the page before.")]
 
+DetailedParam = Annotated[bool, Query(description="Also measure how full the memory is; takes a moment.")]
+
 
 @router.post("", status_code=201, responses=documented(400, 409, 413, 422, 429, 503))
 async def create_memory(body: CreateRequest, services: ServicesParam) -> MemoryInfo:
@@ -34,9 +36,9 @@ async def list_memories(backend: BackendParam, limit: LimitParam = 100, cursor: 
 
 
 @router.get("/{name}", responses=documented(404, 422, 500, 503))
-async def memory_stats(name: NameParam, backend: BackendParam) -> MemoryStats:
+async def memory_stats(name: NameParam, backend: BackendParam, detailed: DetailedParam = False) -> MemoryStats:
     """Counts, weight hash and capacity of one memory."""
-    return await backend.stats(name)
+    return await backend.stats(name, detailed=detailed)
 
 
 @router.get("/{name}/owner", responses=documented(404, 422, 500, 503))

@@ -198,6 +198,40 @@ class ReencodeRequest(Body):
     new_name: str
 
 
+class AttentionRequest(Body):
+    """A query to look at word by word."""
+
+    model_config = _example(query="How do I make sure a file gets closed?", top_k=5)
+
+    query: str
+    top_k: int = Field(default=5, ge=1, le=100, description="Patterns to show.")
+
+
+class PredictRequest(Body):
+    """What was just said: a ``text``, or the last turn of a ``session``."""
+
+    model_config = _example(text="How was your trip?", top_k=5)
+
+    text: str | None = None
+    session: Label | None = None
+    top_k: int = Field(default=5, ge=1, le=100, description="Continuations to show.")
+
+    @model_validator(mode="after")
+    def _one_form(self) -> PredictRequest:
+        if (self.text is None) == (self.session is None):
+            raise ValueError("send either text or session")
+        return self
+
+
+class MergeRequest(Body):
+    """The memory to learn from, and which of its checkpoints; the newest without a tag."""
+
+    model_config = _example(other="python-expert-2", tag="v1.0")
+
+    other: str
+    tag: str | None = None
+
+
 class CheckpointRequest(Body):
     """A tag for the current state. Tags are never moved."""
 

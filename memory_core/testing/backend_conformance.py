@@ -8,46 +8,20 @@ encoder the backend serves, preferably ``hash``). Override ``restart`` to lose t
 from __future__ import annotations
 
 import asyncio
-import uuid
 
 import pytest
 
 from memory_core.backend import MemoryBackend
 from memory_core.config import MemoryConfig
 from memory_core.errors import Conflict, InvalidInput, NotFound, ReadOnly, TooLarge
-from memory_core.ids import EncoderId, MemoryName, RequestId, Tag
-from memory_core.results import ForgetSelection, InferOptions, Observation, ObserveOptions, ObserveResult
-
-CAT = "The grey cat sleeps on the kitchen windowsill every afternoon."
-SHIP = "Captain Okafor sailed the freighter Meridian into Lisbon harbour."
-ORCHID = "Orchids want filtered light and water once a week."
+from memory_core.ids import EncoderId, MemoryName, Tag
+from memory_core.results import ForgetSelection, InferOptions, Observation, ObserveOptions
+from memory_core.testing.backend_fixtures import CAT, ORCHID, SHIP, fresh_name
+from memory_core.testing.insight_conformance import InsightConformance
 
 
-def fresh_name(prefix: str = "memory") -> MemoryName:
-    """A name that no other test uses."""
-    return MemoryName(f"{prefix}-{uuid.uuid4().hex[:12]}")
-
-
-class BackendConformance:
+class BackendConformance(InsightConformance):
     """The suite. Names of tests are the promises."""
-
-    async def restart(self, backend: MemoryBackend) -> MemoryBackend:
-        """A backend on the same volume after the owners of all memories were lost without a goodbye."""
-        raise NotImplementedError
-
-    async def learn(
-        self, backend: MemoryBackend, name: MemoryName, *texts: str, request_id: str | None = None
-    ) -> ObserveResult:
-        """Observe texts in one request."""
-        options = ObserveOptions(request_id=None if request_id is None else RequestId(request_id))
-        return await backend.observe(name, [Observation(text=text) for text in texts], options)
-
-    @pytest.fixture
-    async def name(self, backend: MemoryBackend, config: MemoryConfig) -> MemoryName:
-        """A fresh, empty memory."""
-        name = fresh_name()
-        await backend.create(name, config)
-        return name
 
     async def test_a_created_memory_is_empty_and_is_listed(
         self, backend: MemoryBackend, name: MemoryName, config: MemoryConfig
@@ -83,6 +57,11 @@ class BackendConformance:
             backend.infer(name, CAT, InferOptions()),
             backend.surprise(name, [CAT]),
             backend.consolidate(name),
+            backend.explain(name),
+            backend.attention_map(name, CAT),
+            backend.predict_next(name, text=CAT),
+            backend.diff(name, name),
+            backend.merge(name, name),
             backend.checkpoint(name, Tag("v1")),
             backend.list_checkpoints(name),
             backend.restore(name, Tag("v1")),

@@ -92,10 +92,16 @@ async def test_the_whole_life_of_a_memory(client: httpx.AsyncClient) -> None:
     measured = (await post(client, "/v1/memories/notes/surprise", {"texts": ["a", "new"]})).json()
     assert [result["score"] for result in measured["results"]] == [0.0, 1.0]
     assert (await post(client, "/v1/memories/notes/consolidate")).status_code == 200
+    assert len((await client.get("/v1/memories/notes/explain?top_k=2")).json()["patterns"]) == 2
+    assert (await post(client, "/v1/memories/notes/attention", {"query": "fact"})).json()["tokens"][0]["end"] == 4
+    assert len((await post(client, "/v1/memories/notes/predict-next", {"text": "a"})).json()["continuations"]) == 3
+    assert (await client.get("/v1/memories/notes?detailed=true")).json()["capacity"]["pairs"] == 6
     assert (await post(client, "/v1/memories/notes/checkpoints", {"tag": "v1"})).status_code == 201
     assert len((await client.get("/v1/memories/notes/checkpoints")).json()["checkpoints"]) == 1
     assert (await post(client, "/v1/memories/notes/fork", {"tag": "v1", "name": "copy"})).status_code == 201
     assert (await post(client, "/v1/memories/notes/restore", {"tag": "v1"})).json()["observations_lost"] == 0
+    assert (await client.get("/v1/memories/notes/diff?other=copy")).json()["shared_count"] == 3
+    assert (await post(client, "/v1/memories/copy/merge", {"other": "notes"})).json()["other_tag"] == "v1"
     assert (await client.get("/v1/memories/notes/owner")).json() == {"memory": "notes", "pid": 4711}
     gone = await client.delete("/v1/memories/notes")
     assert (gone.status_code, gone.content) == (204, b"")

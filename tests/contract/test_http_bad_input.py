@@ -77,6 +77,7 @@ class Bad:
 
 OBSERVE, CREATE = "/v1/memories/known/observe", "/v1/memories"
 CHECKPOINTS, RESTORE = "/v1/memories/known/checkpoints", "/v1/memories/known/restore"
+PREDICT = "/v1/memories/known/predict-next"
 FORK, NO_TAG = "/v1/memories/known/fork", "CHECKPOINT_NOT_FOUND"
 BAD = [
     Bad("empty text", 422, body={"text": ""}),
@@ -149,6 +150,19 @@ BAD = [
     Bad("surprise of nothing", 422, path="/v1/memories/known/surprise", body={"texts": []}),
     Bad("surprise of both", 422, path="/v1/memories/known/surprise", body={"text": "a", "texts": ["b"]}),
     Bad("consolidate no step", 422, path="/v1/memories/known/consolidate", body={"steps": 0}),
+    Bad("explain no patterns", 422, path="/v1/memories/known/explain?top_k=0", method="GET"),
+    Bad("explain an empty domain", 422, path="/v1/memories/known/explain?domain=", method="GET"),
+    Bad("attend to nothing", 422, path="/v1/memories/known/attention", body={"query": " "}),
+    Bad("attend with 1000 patterns", 422, path="/v1/memories/known/attention", body={"query": "a", "top_k": 1000}),
+    Bad("predict after nothing", 422, path=PREDICT, body={}),
+    Bad("predict after both", 422, path=PREDICT, body={"text": "a", "session": "s"}),
+    Bad("predict an unknown session", 404, path=PREDICT, body={"session": "s"}, code="SESSION_NOT_FOUND"),
+    Bad("diff an unknown tag", 404, path="/v1/memories/known/diff?tag=never", method="GET", code=NO_TAG),
+    Bad("diff an unknown memory", 404, path="/v1/memories/known/diff?other=x", method="GET", code="MEMORY_NOT_FOUND"),
+    Bad("diff a bad name", 422, path="/v1/memories/known/diff?other=a%2Fb", method="GET"),
+    Bad("merge nothing", 422, path="/v1/memories/known/merge", body={}),
+    Bad("merge what has no checkpoint", 404, path="/v1/memories/known/merge", body={"other": "known"}, code=NO_TAG),
+    Bad("stats in unknown detail", 422, path="/v1/memories/known?detailed=very", method="GET"),
     Bad("checkpoint without tag", 422, path=CHECKPOINTS, body={}),
     Bad("checkpoint with a bad tag", 422, path=CHECKPOINTS, body={"tag": "../v1"}),
     Bad("checkpoint with a bad text", 422, path=CHECKPOINTS, body={"tag": "v1", "description": "\x00"}),

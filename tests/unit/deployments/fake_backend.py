@@ -12,7 +12,19 @@ from memory_core.config import MemoryConfig
 from memory_core.encoding.encoder import EncoderInfo
 from memory_core.errors import Conflict, InvalidInput, NotFound
 from memory_core.ids import EncoderId, MemoryName, PatternId, Seq, Tag
+from memory_core.insight_results import (
+    AttentionMap,
+    AttentionRow,
+    AttentionToken,
+    Continuation,
+    DiffResult,
+    ExplainResult,
+    MergeResult,
+    PatternExplanation,
+    PredictResult,
+)
 from memory_core.results import (
+    CapacityReport,
     CheckpointInfo,
     CheckpointPage,
     ConsolidateResult,
@@ -23,6 +35,7 @@ from memory_core.results import (
     ForkResult,
     InferOptions,
     InferResult,
+    MeasuredShare,
     MemoryInfo,
     MemoryPage,
     MemoryStats,
@@ -37,6 +50,17 @@ from memory_core.results import (
 )
 
 WHEN = "2026-01-01T00:00:00Z"
+_SHARE = MeasuredShare(value=1.0, low=0.98, high=1.0, sample=256)
+_CAPACITY = CapacityReport(
+    capacity_used=0.1,
+    replay_recall=_SHARE,
+    replay_recall_oldest=_SHARE,
+    null_response=0.0,
+    units_used=0.1,
+    pairs=6,
+    pairs_capacity=60,
+    effective_dimension=5.0,
+)
 
 
 class FakeEncoderPool:
@@ -103,7 +127,7 @@ class FakeBackend:
         more = page[-1] if len(names) > limit else None
         return MemoryPage(memories=tuple(self._info(name) for name in page), next_cursor=more)
 
-    async def stats(self, name: MemoryName) -> MemoryStats:
+    async def stats(self, name: MemoryName, *, detailed: bool = False) -> MemoryStats:
         memory = self._get(name)
         return MemoryStats(
             name=name,
@@ -123,6 +147,7 @@ class FakeBackend:
             created_at=WHEN,
             parent=memory.parent,
             checkpoint_tags=tuple(memory.tags),
+            capacity=_CAPACITY if detailed else None,
         )
 
     async def delete(self, name: MemoryName) -> None:
@@ -174,6 +199,93 @@ class FakeBackend:
                 reason="seen" if text in memory.texts else "new",
             )
             for text in texts
+        )
+
+    async def explain(self, name: MemoryName, *, top_k: int = 10, domain: str | None = None) -> ExplainResult:
+        texts = self._get(name).texts
+        patterns = tuple(
+            PatternExplanation(
+                pattern=PatternId(seq),
+                description=text,
+                words=tuple(text.split()),
+                exemplar=Exemplar(text=text, seq=Seq(seq)),
+                examples=(),
+                strength=1.0,
+                learned_at_seq=Seq(seq),
+                learned_at=None,
+                activation_count=1,
+            )
+            for seq, text in enumerate(texts[:top_k], start=1)
+        )
+        return ExplainResult(memory=name, pattern_count=len(texts), patterns=patterns)
+
+    async def attention_map(self, name: MemoryName, query: str, *, top_k: int = 5) -> AttentionMap:
+        rows = tuple(
+            AttentionRow(
+                pattern=PatternId(0),
+                weight=1.0,
+                channels={},
+                word_weights=(1.0,),
+                exemplar=Exemplar(text=text, seq=Seq(1)),
+            )
+            for text in self._get(name).texts[:top_k]
+        )
+        return AttentionMap(memory=name, tokens=(AttentionToken(word=query, start=0, end=len(query)),), rows=rows)
+
+    async def predict_next(
+        self, name: MemoryName, *, text: str | None = None, session: str | None = None, top_k: int = 5
+    ) -> PredictResult:
+        found = tuple(
+            Continuation(
+                pattern=PatternId(0), probability=0.5, learned_share=1.0, exemplar=Exemplar(text=known, seq=Seq(1))
+            )
+            for known in self._get(name).texts[:top_k]
+        )
+        return PredictResult(memory=name, based_on="text" if session is None else "session", continuations=found)
+
+    async def diff(
+        self,
+        name: MemoryName,
+        other: MemoryName,
+        *,
+        tag: Tag | None = None,
+        other_tag: Tag | None = None,
+        limit: int = 20,
+    ) -> DiffResult:
+        here = self._get(name).texts if tag is None else self._tagged(name, tag)
+        there = self._get(other).texts if other_tag is None else self._tagged(other, other_tag)
+        only_here = [text for text in here if text not in there]
+        return DiffResult(
+            memory=name,
+            tag=tag,
+            other=other,
+            other_tag=other_tag,
+            only_here_count=len(only_here),
+            only_there_count=0,
+            changed_count=0,
+            shared_count=len(here) - len(only_here),
+            only_here=tuple(Exemplar(text=text, seq=Seq(1)) for text in only_here[:limit]),
+            only_there=(),
+            changed=(),
+            recall_here=1.0,
+            recall_there=1.0,
+            recall_moved=0.0,
+        )
+
+    async def merge(self, name: MemoryName, other: MemoryName, *, tag: Tag | None = None) -> MergeResult:
+        memory, tag = self._get(name), tag or next(iter(self._get(other).tags), Tag("none"))
+        new = [text for text in self._tagged(other, tag) if text not in memory.texts]
+        before = len(memory.texts)
+        memory.texts += new
+        return MergeResult(
+            memory=name,
+            other=other,
+            other_tag=tag,
+            texts_merged=len(new),
+            texts_known=0,
+            patterns_before=before,
+            patterns_after=len(memory.texts),
+            observation_count=len(memory.texts),
         )
 
     async def consolidate(self, name: MemoryName, *, steps: int = 1) -> ConsolidateResult:
