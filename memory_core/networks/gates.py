@@ -90,6 +90,8 @@ class Coefficients:
 def coefficients_of(gates: Gates) -> Coefficients:
     """Unroll Titans eq. 13-14 (arXiv 2501.00663): S_t = eta_t S_{t-1} - u_t ; M_t = (1 - alpha_t) M_{t-1} + S_t."""
     size = len(gates.step_size_B)
+    if not gates.momentum_decay_B.any() and not gates.forget_gate_B.any():
+        return _plain_sums(size)
     weights_BC = np.zeros((size, size + 2))
     momentum_C, memory_C = np.zeros(size + 2), np.zeros(size + 2)
     momentum_C[size], memory_C[size + 1] = 1.0, 1.0
@@ -98,4 +100,14 @@ def coefficients_of(gates: Gates) -> Coefficients:
         momentum_C[t] = 1.0
         memory_C = (1 - alpha) * memory_C + momentum_C
         weights_BC[t] = memory_C
+    return Coefficients(weights_BC, momentum_C)
+
+
+def _plain_sums(size: int) -> Coefficients:
+    """Without momentum and forgetting M_t is M_0 less all gradients up to t; S_0 is zero."""
+    weights_BC = np.ones((size, size + 2))
+    weights_BC[:, :size] = np.tri(size)
+    weights_BC[:, size] = 0.0
+    momentum_C = np.zeros(size + 2)
+    momentum_C[size - 1] = 1.0
     return Coefficients(weights_BC, momentum_C)

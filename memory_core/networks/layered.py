@@ -5,9 +5,10 @@ A mini-batch takes its gradients at the weights it starts from and then applies 
     u_i = theta_i grad l(M_0; k_i)                                   Titans eq. 12 (arXiv 2501.00663), TTT eq. 4
     S_t = eta_t S_{t-1} - u_t ;  M_t = (1 - alpha_t) M_{t-1} + S_t   Titans eq. 14 and 13, in the chunk form of 16-18
 
-All of it is linear in the gradients, so the end state is one matrix product per layer, W = a W_0 + b S_0 - X^T (c G),
-and what M_{t-1} answers to k_t needs no M_{t-1}: it is the dual form of TTT (arXiv 2407.04620, appendix A),
-Zbar_t = a_t x_t W_0 + b_t x_t S_0 - sum_{i<t} c_ti (x_t . x_i) g_i, layer by layer.
+All of it is linear in the gradients, so the end state is one matrix product per layer, W = a W_0 + b S_0 - X^T (c G).
+For TTT's networks the losses are those of M_{t-1}, without any M_{t-1}: the dual form (arXiv 2407.04620, appendix A),
+Zbar_t = a_t x_t W_0 + b_t x_t S_0 - sum_{i<t} c_ti (x_t . x_i) g_i, layer by layer. Titans' losses are those of M_0,
+as its chunk form has them: the dual form would cost half as much again.
 
 Two limits. Gradients are stale within a mini-batch, so the pairs of one call differ from as many calls: a call is cut
 into mini-batches from its start. And theta is normalised: by the pair's features, and by how much the mini-batch
@@ -42,6 +43,7 @@ class Recipe:
     base_step: float
     anneal_width: float
     mini_batch: int
+    has_dual_losses: bool
 
 
 class LayeredNetwork:
@@ -70,7 +72,7 @@ class LayeredNetwork:
     ) -> tuple[FastWeights, Tensor, Tensor]:
         """See Network.update; the gradients of up to ``mini_batch`` pairs are taken at the same weights."""
         size = self.recipe.mini_batch
-        chunk = _Chunk(self.recipe.shape, self.gate_rule(step_size))
+        chunk = _Chunk(self.recipe, self.gate_rule(step_size))
         # A later mini-batch may fail: the caller's weights must survive that.
         chunk.unpack(weights, self._depth, is_copy=len(keys_ND) > size)
         steps = [
@@ -110,8 +112,9 @@ class LayeredNetwork:
 class _Chunk:
     """One update call: the state in float32, stepped in place, mini-batch by mini-batch."""
 
-    def __init__(self, shape: Shape, rule: GateRule) -> None:
-        self._shape = shape
+    def __init__(self, recipe: Recipe, rule: GateRule) -> None:
+        self._shape = recipe.shape
+        self._has_dual_losses = recipe.has_dual_losses
         self._rule = rule
         self._layers: list[Tensor] = []
         self._momenta: list[Tensor] = []
@@ -132,14 +135,15 @@ class _Chunk:
         return weights | pack_progress(self._progress, self._layers[0].device)
 
     def learn(self, keys_BD: Tensor, values_BV: Tensor) -> tuple[Tensor, Tensor]:
-        """One mini-batch; returns the losses before each pair's step and the norms of the steps theta grad."""
+        """One mini-batch; returns the losses and the norms of the steps theta grad."""
         run = forward_backward(self._shape, self._layers, keys_BD, values_BV)
         stale_B = run.errors_NV.square().sum(-1)
         _require_sane(stale_B)
         gates = self._rule.gates(self._progress, stale_B.double().cpu().numpy())
         theta_B = torch.from_numpy(gates.step_size_B).to(stale_B) / feature_lengths(run.inputs[-1])
         coefficients = coefficients_of(gates)
-        losses_B = self._dual_losses(run, values_BV, coefficients, theta_B) if len(stale_B) > 1 else stale_B
+        is_stale = len(stale_B) > 1 and self._has_dual_losses
+        losses_B = self._dual_losses(run, values_BV, coefficients, theta_B) if is_stale else stale_B
         norms_B = theta_B * gradient_norms(run)
         _require_sane(losses_B + norms_B)
         self._apply(run, coefficients, theta_B)
@@ -193,8 +197,10 @@ def feature_lengths(features_BI: Tensor) -> Tensor:
 
 def gradient_norms(run: Pass) -> Tensor:
     """Frobenius norm of each pair's gradient over all layers."""
-    squares = [x.square().sum(-1) * g.square().sum(-1) for x, g in zip(run.inputs, run.gradients, strict=True)]
-    return torch.stack(squares).sum(0).sqrt()
+    norm = torch.linalg.vector_norm
+    norms = [norm(x, dim=-1) * norm(g, dim=-1) for x, g in zip(run.inputs, run.gradients, strict=True)]
+    lengths_B: Tensor = norm(torch.stack(norms), dim=0)
+    return lengths_B
 
 
 def layer_name(depth: int) -> str:

@@ -1,7 +1,7 @@
 """The slow, obvious form of the layered update: autograd, one pair at a time, the equations line by line.
 
 It shares the gates and the seeded start with ``layered`` and nothing else. Gradients are taken at the weights the
-mini-batch starts from, as in Titans' chunks and TTT's mini-batches; each pair's loss is measured at M_{t-1}.
+mini-batch starts from, as in Titans' chunks and TTT's mini-batches; losses are measured there too, or at M_{t-1}.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from torch.nn.functional import gelu, layer_norm, silu
 from memory_core.networks.gates import GateRule, Gates
 from memory_core.networks.layered import (
     LayeredNetwork,
+    Recipe,
     layer_name,
     momentum_name,
     pack_progress,
@@ -30,22 +31,23 @@ def update_one_by_one(
     losses: list[float] = []
     for start in range(0, len(keys_ND), recipe.mini_batch):
         part = slice(start, start + recipe.mini_batch)
-        weights, part_losses = _mini_batch(recipe.shape, rule, weights, keys_ND[part], values_NV[part])
+        weights, part_losses = _mini_batch(recipe, rule, weights, keys_ND[part], values_NV[part])
         losses += part_losses
     return weights, losses
 
 
 def _mini_batch(
-    shape: Shape, rule: GateRule, weights: FastWeights, keys_BD: Tensor, values_BV: Tensor
+    recipe: Recipe, rule: GateRule, weights: FastWeights, keys_BD: Tensor, values_BV: Tensor
 ) -> tuple[FastWeights, list[float]]:
-    depth = len(shape.widths) - 1
+    shape, depth = recipe.shape, len(recipe.shape.widths) - 1
     start = [weights[layer_name(at)].float() for at in range(depth)]
     zeros = [torch.zeros_like(layer) for layer in start]
     momenta = [weights[momentum_name(at)].float() if momentum_name(at) in weights else zeros[at] for at in range(depth)]
     gates = _gates(shape, rule, weights, start, keys_BD, values_BV)
     layers, losses = start, []
     for t, (key_D, value_V) in enumerate(zip(keys_BD, values_BV, strict=True)):
-        losses.append(float(_answer_error(shape, layers, key_D, value_V)))
+        measured = layers if recipe.has_dual_losses else start
+        losses.append(float(_answer_error(shape, measured, key_D, value_V)))
         gradients = _gradients(shape, start, key_D, value_V)
         eta, alpha, theta = gates.momentum_decay_B[t], gates.forget_gate_B[t], gates.step_size_B[t]
         momenta = [eta * s_IO - theta * g_IO for s_IO, g_IO in zip(momenta, gradients, strict=True)]

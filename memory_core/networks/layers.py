@@ -72,7 +72,7 @@ def forward_backward(shape: Shape, layers: Sequence[Tensor], keys_ND: Tensor, va
     gradients = [gradient]
     for weight_IO, output_NI in zip(reversed(layers[1:]), reversed(outputs[:-1]), strict=True):
         into_NI = gradients[0] @ weight_IO[: output_NI.shape[1]].T
-        gradients.insert(0, into_NI * _slope(shape, output_NI))
+        gradients.insert(0, into_NI.mul_(_slope(shape, output_NI)))
     return Pass(inputs, gradients, errors_NV)
 
 
@@ -82,14 +82,14 @@ def activate(shape: Shape, output_NO: Tensor) -> Tensor:
     Without that offset all features point a common way, and every write disturbs every other one.
     """
     if shape.activation == "silu":
-        return torch.nn.functional.silu(output_NO) - SILU_MEAN
-    return torch.nn.functional.gelu(output_NO, approximate="tanh") - GELU_MEAN
+        return torch.nn.functional.silu(output_NO).sub_(SILU_MEAN)
+    return torch.nn.functional.gelu(output_NO, approximate="tanh").sub_(GELU_MEAN)
 
 
 def _slope(shape: Shape, z_NO: Tensor) -> Tensor:
     if shape.activation == "silu":
         s_NO = torch.sigmoid(z_NO)
-        return s_NO * (1 + z_NO * (1 - s_NO))
+        return torch.addcmul(s_NO, s_NO * z_NO, 1 - s_NO)
     t_NO = torch.tanh(GELU_SLOPE * z_NO * (1 + GELU_CUBIC * z_NO.square()))
     inner_NO = GELU_SLOPE * (1 + 3 * GELU_CUBIC * z_NO.square())
     return 0.5 * (1 + t_NO) + 0.5 * z_NO * (1 - t_NO.square()) * inner_NO

@@ -23,10 +23,10 @@ class Network(Protocol):
     def update(
         self, weights: FastWeights, keys_ND: torch.Tensor, values_NV: torch.Tensor, step_size: float
     ) -> tuple[FastWeights, torch.Tensor, torch.Tensor]:
-        """Learn N pairs in order as one chunk, equal to N single steps.
+        """Learn N pairs in order as one chunk: as N single steps, or as the variant's mini-batches define it.
 
         DONATES ``weights``: only the returned ones may be used. Returns (weights, losses_N before each step,
-        delta_norms_N of each step). Raises LearningFailed before touching anything when a number is not finite.
+        delta_norms_N of each step). Raises LearningFailed with ``weights`` as they were when a number is not finite.
         """
         ...
 

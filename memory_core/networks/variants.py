@@ -34,7 +34,7 @@ def recipe_of(config: MemoryConfig) -> Recipe:
     if config.variant == "titans":
         widths = (dim, *[hidden] * (config.depth - 1), dim)
         anneal_width = dim if config.depth == 1 else 2 * dim
-        return Recipe(Shape(widths, "silu", "plain"), 0.5, anneal_width, TITANS_CHUNK)
+        return Recipe(Shape(widths, "silu", "plain"), 0.5, anneal_width, TITANS_CHUNK, has_dual_losses=False)
     widths = (dim, dim) if config.variant == "linear" else (dim, hidden, dim)
     # The layer norm anneals too: its deviation grows with what is stored.
-    return Recipe(Shape(widths, "gelu", "residual"), base_step=dim, anneal_width=10 * dim, mini_batch=TTT_MINI_BATCH)
+    return Recipe(Shape(widths, "gelu", "residual"), dim, 10 * dim, TTT_MINI_BATCH, has_dual_losses=True)
