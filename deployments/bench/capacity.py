@@ -54,9 +54,8 @@ TIMED_WRITES: Final = 101
 class ExactTable:
     """The baseline: bf16 keys and values side by side; a full table replaces the oldest pair."""
 
-    def __init__(self, key_dim: int, device: torch.device) -> None:
-        capacity = TABLE_BYTES // (2 * key_dim * 2)
-        self._shape, self._device = (capacity, key_dim), device
+    def __init__(self, key_dim: int, device: torch.device, capacity: int | None = None) -> None:
+        self._shape, self._device = (capacity or TABLE_BYTES // (2 * key_dim * 2), key_dim), device
 
     def initial(self) -> FastWeights:
         """An empty table."""
