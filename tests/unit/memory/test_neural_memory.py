@@ -1,0 +1,119 @@
+"""The facade of a notebook."""
+
+from __future__ import annotations
+
+import doctest
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+import memory_core
+from memory_core import NeuralMemory
+from memory_core.errors import Conflict, CorruptData, InvalidInput, NotFound, ReadOnly
+
+SMALL: dict[str, Any] = {"encoder": "hash", "units": 64, "rows": 256, "heads": 4, "active_rows": 16}
+TALK = ["Ann: I moved to Lisbon in April.", "Ben: Which quarter do you live in?", "Ann: Alfama, near the castle."]
+
+
+@pytest.fixture
+def memory() -> NeuralMemory:
+    memory = NeuralMemory.create(**SMALL)
+    memory.observe(TALK, session="talk", domain="life")
+    return memory
+
+
+def test_the_example_in_its_documentation_runs() -> None:
+    import memory_core.memory
+
+    result = doctest.testmod(memory_core.memory)
+    assert (result.failed, result.attempted > 5) == (0, True)
+
+
+def test_importing_the_package_loads_no_torch() -> None:
+    program = "import sys, memory_core; print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
+
+
+def test_an_unknown_name_of_the_package_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="Nonsense"):
+        memory_core.Nonsense  # noqa: B018
+
+
+def test_everything_a_memory_can_do_is_there(memory: NeuralMemory) -> None:
+    assert memory.infer("Where did Ann move?", pattern_limit=1, domain="life").patterns[0].exemplars[0].text == TALK[0]
+    assert memory.surprise(TALK[0]).recommendation == "skip"
+    assert memory.predict_next("Which quarter do you live in?").continuations[0].exemplar.text == TALK[2]
+    assert memory.predict_next(session="talk").based_on == "session"
+    assert "Alfama" in {word for pattern in memory.explain(domain="life").patterns for word in pattern.words}
+    assert memory.attention_map("castle", top_k=1).rows[0].exemplar.text == TALK[2]
+    assert memory.consolidate().patterns_merged == 0
+    assert memory.stats().pairs == 3
+    assert repr(memory) == "NeuralMemory(hash, sparse, 3 observations, 3/64)"
+
+
+def test_a_saved_memory_goes_on_bit_by_bit(memory: NeuralMemory, tmp_path: Path) -> None:
+    memory.save(tmp_path / "talk.memory")
+    loaded = NeuralMemory.load(tmp_path / "talk.memory")
+    assert loaded.config == memory.config
+    for one in (memory, loaded):
+        one.observe("Ben: Do the trams wake you up?", session="talk", metadata={"year": 2026})
+    assert loaded.state.weight_hash() == memory.state.weight_hash()
+    assert [file.name for file in tmp_path.iterdir()] == ["talk.memory"]
+
+
+def test_saving_again_replaces_the_file(memory: NeuralMemory, tmp_path: Path) -> None:
+    memory.save(tmp_path / "m")
+    memory.observe("Herons wait for fish.")
+    memory.save(tmp_path / "m")
+    assert len(NeuralMemory.load(tmp_path / "m")) == 4
+
+
+def test_a_fork_lives_its_own_life_and_can_be_merged_back_once(memory: NeuralMemory) -> None:
+    fork = memory.fork()
+    fork.observe("Herons wait for fish.")
+    assert (len(memory), len(fork)) == (3, 4)
+    assert memory.diff(fork).only_there_count == 1
+    assert len(memory.merge(fork)) == 1
+    assert memory.merge(fork) == ()
+    assert memory.diff(fork).only_there_count == 0
+
+
+def test_files_that_are_no_memory_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(NotFound):
+        NeuralMemory.load(tmp_path / "none")
+    (tmp_path / "text").write_text("not a memory")
+    save_file({"a": torch.zeros(1)}, tmp_path / "tensors")
+    for name in ("text", "tensors"):
+        with pytest.raises(CorruptData):
+            NeuralMemory.load(tmp_path / name)
+
+
+def test_a_file_cut_short_is_refused(memory: NeuralMemory, tmp_path: Path) -> None:
+    memory.save(tmp_path / "m")
+    whole = (tmp_path / "m").read_bytes()
+    (tmp_path / "m").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(CorruptData):
+        NeuralMemory.load(tmp_path / "m")
+
+
+def test_a_folder_that_does_not_exist_is_named(memory: NeuralMemory, tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match="missing"):
+        memory.save(tmp_path / "missing" / "m")
+
+
+def test_mistakes_are_typed_errors(memory: NeuralMemory) -> None:
+    with pytest.raises(InvalidInput):
+        NeuralMemory.create(encoder="hash", colour="red")
+    with pytest.raises(InvalidInput):
+        NeuralMemory.create(encoder="magic")
+    with pytest.raises(ReadOnly):
+        NeuralMemory.create(**SMALL, learning_rate=0.0).observe("a")
+    memory.state.config = memory.config.with_changes(encoder_fingerprint="another")
+    with pytest.raises(Conflict):
+        memory.fork()
