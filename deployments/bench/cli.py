@@ -58,6 +58,21 @@ def surprise(
 
 
 @bench_app.command()
+def predict(
+    data: Annotated[Path, typer.Option("--data", help="Folder with observations.jsonl that has sessions.")],
+    variant: VariantOption = None,
+    url: UrlOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Prediction: observe conversations, then ask with the second half of each turn for the turn that came next.
+
+    hit@10 beside hit@10_cosine, the nearest turns to the same query, and hit@10_cosine_order, those with what
+    followed each of them.
+    """
+    _print(_run(lambda backend, bar: _predict(backend, bar, data, variant), url, "observing and asking"), as_json)
+
+
+@bench_app.command()
 def retention(
     observations: Annotated[int, typer.Option("--observations", min=200, help="How many sentences to learn.")] = 10_000,
     variant: VariantOption = None,
@@ -135,6 +150,26 @@ async def _recall(backend: Connection, progress: Progress, plan: _RecallPlan) ->
         n={"observations": len(rows), "questions": len(questions), "memories": len(groups)},
     )
     return Report(bench="recall", figures=tally.figures(), conditions=measured)
+
+
+async def _predict(backend: Connection, progress: Progress, data: Path, variant: str | None) -> Report:
+    from deployments.bench.data import load_rows
+    from deployments.bench.prediction import PredictionTally, predict_turns
+    from deployments.bench.recall import RecallTally, observe_rows
+    from deployments.bench.report import Report, conditions
+    from memory_core.encoding.registry import open_encoder
+
+    rows, tally, encoder = load_rows(data), PredictionTally(), ""
+    memories = list(dict.fromkeys(row.memory for row in rows))
+    for memory in memories:
+        own_rows = [row for row in rows if row.memory == memory]
+        async with _fresh_memory(backend, variant) as info:
+            encoder = info.encoder
+            await observe_rows(backend, info.name, own_rows, RecallTally(), progress)
+            await predict_turns(backend, info.name, own_rows, open_encoder(encoder), tally, progress)
+    n = {"observations": len(rows), "asked": tally.asked, "memories": len(memories)}
+    chosen = conditions(data=data.name, encoder=encoder, variant=variant or "sparse", n=n)
+    return Report(bench="predict", figures=tally.figures(), conditions=chosen)
 
 
 async def _surprise(backend: Connection, progress: Progress, data: Path, variant: str | None) -> Report:

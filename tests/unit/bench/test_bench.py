@@ -52,6 +52,13 @@ def test_recall_reports_every_figure_and_its_conditions(folder: Path, extra: tup
     assert report["conditions"]["encoder"] == "hash"
 
 
+def test_prediction_reports_hits_beside_what_a_store_would_hit(folder: Path) -> None:
+    report = run_json("predict", "--data", str(folder))
+    assert report["figures"].keys() == {"hit@1", "hit@10", "hit@10_cosine", "hit@10_cosine_order"}
+    assert report["figures"]["hit@10"] == report["figures"]["hit@1"] == 1.0
+    assert report["conditions"]["n"] == {"observations": 3, "asked": 1, "memories": 2}
+
+
 def test_surprise_reports_means_and_how_well_labels_are_told_apart(folder: Path) -> None:
     probes = [
         {"text": ROWS[1]["text"], "label": "exact"},
