@@ -50,7 +50,7 @@ def observe(
         output.print_json(summary)
     else:
         output.out.print(
-            f"Learned {summary['observations']} observations at {summary['obs_per_s']:.0f}/s, mean surprise "
+            f"Learned {summary['observations']} observations at {summary['obs_per_s']:.3g}/s, mean surprise "
             f"{summary['surprise_mean']:.2f}; {parsed} now has {summary['observation_count']}."
         )
 
