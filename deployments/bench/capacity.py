@@ -9,16 +9,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from itertools import pairwise
 from pathlib import Path
 from statistics import median
 from typing import Any, Final
 
 import torch
-from torch import Tensor
 
+from deployments.bench.capacity_curve import TABLE, Curve, draw
 from deployments.bench.clock import now_s, seconds
+from deployments.bench.exact_table import ExactTable
 from deployments.bench.pairs import CODEBOOK_SIZE, PairStream
 from deployments.bench.report import conditions
 from memory_core.config import MemoryConfig
@@ -39,72 +38,13 @@ SETTINGS: Final[dict[str, dict[str, Any]]] = {
     "sparse": {"variant": "sparse"},
     "sparse_bf16": {"variant": "sparse", "dtype": "bfloat16"},
 }
-TABLE: Final = "table"
 NAMES: Final = (*SETTINGS, TABLE)
-TABLE_BYTES: Final = 24 << 20
 SMALLEST: Final = 128
 GRID_STEPS_PER_OCTAVE: Final = 2
 CHUNK: Final = 256
 SAMPLE: Final = 1024
-GOAL: Final = 0.95
 HOPELESS: Final = 0.3
 TIMED_WRITES: Final = 101
-
-
-class ExactTable:
-    """The baseline: bf16 keys and values side by side; a full table replaces the oldest pair."""
-
-    def __init__(self, key_dim: int, device: torch.device, capacity: int | None = None) -> None:
-        self._shape, self._device = (capacity or TABLE_BYTES // (2 * key_dim * 2), key_dim), device
-
-    def initial(self) -> FastWeights:
-        """An empty table."""
-        keys_RD = torch.zeros(self._shape, dtype=torch.bfloat16, device=self._device)
-        return {"keys_RD": keys_RD, "values_RD": keys_RD.clone(), "count_1": torch.zeros(1, dtype=torch.int64)}
-
-    def update(
-        self, weights: FastWeights, keys_ND: Tensor, values_NV: Tensor, step_size: float
-    ) -> tuple[FastWeights, Tensor, Tensor]:
-        """Store each pair; nothing is learned, so there is no loss."""
-        rows_N = (int(weights["count_1"]) + torch.arange(len(keys_ND))) % self._shape[0]
-        weights["keys_RD"][rows_N] = keys_ND.bfloat16()
-        weights["values_RD"][rows_N] = values_NV.bfloat16()
-        weights["count_1"] += len(keys_ND)
-        return weights, torch.zeros(len(keys_ND)), torch.full((len(keys_ND),), step_size)
-
-    def read(self, weights: FastWeights, keys_ND: Tensor) -> Tensor:
-        """The value of the nearest key."""
-        nearest_N = (keys_ND.bfloat16() @ weights["keys_RD"].T).argmax(dim=-1)
-        return weights["values_RD"][nearest_N].float()
-
-
-@dataclass(slots=True)
-class Curve:
-    """What one network recalled as the pairs went up."""
-
-    name: str
-    megabytes: float
-    ms_write: float
-    pairs: list[int] = field(default_factory=list)
-    recalls: list[float] = field(default_factory=list)
-    oldest: list[float] = field(default_factory=list)
-    newest: list[float] = field(default_factory=list)
-    us_per_pair: float = 0.0
-
-    def n95(self) -> float:
-        """Pairs at which recall falls to 95%."""
-        points = list(zip(self.pairs, self.recalls, strict=True))
-        for (n, recall), (n_next, recall_next) in pairwise(points):
-            if recall_next < GOAL <= recall:
-                share = (recall - GOAL) / (recall - recall_next)
-                return float(n * (n_next / n) ** share)
-        return float(self.pairs[-1]) if self.recalls[-1] >= GOAL else 0.0
-
-    def rows(self) -> list[dict[str, Any]]:
-        """One table row per N."""
-        columns = (self.pairs, self.recalls, self.oldest, self.newest)
-        names = ("pairs", "recall@1", "oldest_tenth", "newest_tenth")
-        return [{"network": self.name} | dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
 
 
 def run_capacity(
@@ -159,28 +99,6 @@ def config_of(name: str, stream: PairStream) -> MemoryConfig:
     return MemoryConfig(
         encoder=EncoderId("none"), encoder_fingerprint="none", key_dim=stream.keys_ND.shape[1], **SETTINGS[name]
     )
-
-
-def draw(curves: Sequence[Curve], path: Path) -> None:
-    """Recall over pairs as a PNG file."""
-    import matplotlib as mpl
-
-    mpl.use("Agg")
-    import matplotlib.pyplot as plt
-
-    figure, axes = plt.subplots(figsize=(9, 5.5), dpi=120)
-    for curve in curves:
-        style = "k--" if curve.name == TABLE else "-"
-        axes.plot(curve.pairs, curve.recalls, style, marker=".", label=f"{curve.name} ({curve.megabytes:.1f} MB)")
-    axes.axhline(GOAL, color="grey", linewidth=0.8)
-    axes.set(xscale="log", xlabel="pairs stored, each written once", ylabel="recall@1 of all pairs", ylim=(0, 1.02))
-    axes.set_title("Associative recall of the fast weights, 2,048 values")
-    axes.grid(alpha=0.3)
-    axes.legend(fontsize=8)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.tight_layout()
-    figure.savefig(path)
-    plt.close(figure)
 
 
 def _curve(name: str, stream: PairStream, advance: Callable[[int], None]) -> Curve:

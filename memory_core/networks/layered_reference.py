@@ -11,15 +11,10 @@ from torch import Tensor
 from torch.nn.functional import gelu, layer_norm, silu
 
 from memory_core.networks.gates import GateRule, Gates
-from memory_core.networks.layered import (
-    LayeredNetwork,
-    Recipe,
-    layer_name,
-    momentum_name,
-    pack_progress,
-    unpack_progress,
-)
+from memory_core.networks.layered import LayeredNetwork
+from memory_core.networks.layered_state import layer_name, momentum_name, pack_progress, unpack_progress
 from memory_core.networks.layers import BIAS_INPUT, GELU_MEAN, NORM_EPSILON, SILU_MEAN, Shape
+from memory_core.networks.mini_batch import Recipe
 from memory_core.networks.network import FastWeights
 
 

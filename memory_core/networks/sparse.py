@@ -109,7 +109,11 @@ def _update_block(
     rows_T = torch.from_numpy(touched.rows_T).to(device)
     variance_T = variance_R[rows_T].cpu()
     gains_BK = step_gains(variance_T.numpy(), touched.slots_BK, activations_BK, step_size)
-    answers_BV = _read(table_RV, torch.from_numpy(rows_BK).to(device), torch.from_numpy(activations_BK).to(device))
+    reads_BK = torch.from_numpy(activations_BK).to(device)
+    if table_RV.dtype == torch.float32:
+        answers_BV = _read(table_RV, torch.from_numpy(rows_BK).to(device), reads_BK)
+    else:
+        answers_BV = _read(table_RV[rows_T].float(), torch.from_numpy(touched.slots_BK).to(device), reads_BK)
     errors_BV = torch.linalg.solve_triangular(
         torch.from_numpy(touched.coupling(activations_BK, gains_BK)).to(device),
         values_BV - answers_BV,

@@ -7,9 +7,10 @@ from typing import Final
 import torch
 
 from memory_core.config import MemoryConfig
-from memory_core.networks.layered import LayeredNetwork, Recipe
+from memory_core.networks.layered import LayeredNetwork
 from memory_core.networks.layers import Shape
 from memory_core.networks.linear import LinearNetwork
+from memory_core.networks.mini_batch import Recipe
 from memory_core.networks.network import Network
 from memory_core.networks.sparse import SparseNetwork
 

@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from deployments.bench.capacity import NAMES, Curve, ExactTable, run_capacity
+from deployments.bench.capacity import NAMES, run_capacity
+from deployments.bench.capacity_curve import Curve
+from deployments.bench.exact_table import ExactTable
 from deployments.bench.pairs import PairStream
 
 
