@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from deployments.bench import throughput
 from deployments.bench.capacity import NAMES, run_capacity
 from deployments.bench.capacity_curve import Curve
 from deployments.bench.exact_table import ExactTable
@@ -71,3 +72,11 @@ def test_cores_measures_the_package_beside_ours(monkeypatch: pytest.MonkeyPatch)
     assert {"ours_recall@1_64", "titans_pytorch_recall@1_64"} <= figures.keys()
     assert [row["core"] for row in rows] == [cores.OURS, cores.THEIRS, cores.THEIR_DEFAULT]
     assert conditions["titans_pytorch_setting"]["learning_rate"] in cores.LEARNING_RATES
+
+
+def test_throughput_measures_every_variant_on_the_devices_present() -> None:
+    figures, conditions, rows = throughput.run_throughput(dims=(16,), devices=("cpu",))
+    assert [row["variant"] for row in rows] == list(throughput.VARIANTS)
+    assert all(row["learned_per_s"] > 0 and row["read_per_s"] > 0 for row in rows)
+    assert "learned_per_s_titans_16_cpu" in figures
+    assert conditions["gpu"] == "none measured"
