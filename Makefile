@@ -69,6 +69,7 @@ lock: setup ## resolve requirements.lock again, at the newest versions
 		--extra minilm --extra s3 --extra mcp --extra bench --extra dev --output-file requirements.lock pyproject.toml
 	sed -i 's/^\(torch==[^+ ]*\)+[a-z0-9.]*/\1/' requirements.lock
 
-bench: setup ## measure recall, retention, surprise and throughput
+bench: setup ## measure what needs no data of yours: retention and capacity, with plots
 	$(PIP_INSTALL) -e '.[bench]' -c requirements.lock
-	$(BIN)/python -m deployments.bench
+	$(BIN)/neural-memory bench retention --plot docs/plots/retention.png
+	$(BIN)/neural-memory bench capacity --plot docs/plots/capacity.png

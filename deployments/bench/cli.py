@@ -85,6 +85,33 @@ def retention(
     _print(_run(work, url, "observing and asking again"), as_json)
 
 
+@bench_app.command()
+def capacity(
+    pairs: Annotated[int, typer.Option("--pairs", min=64, help="Pairs to write at most.")] = 65_536,
+    device: Annotated[str, typer.Option("--device", help="cpu or cuda.")] = "cpu",
+    as_json: JsonOption = False,
+    plot: Annotated[Path | None, typer.Option("--plot", help="Write the curves as a PNG.")] = None,
+) -> None:
+    """Capacity: pairs that the fast weights of every variant keep, beside an exact table of vectors."""
+    from deployments.bench.capacity import run_capacity
+    from deployments.bench.report import Report
+
+    with _bar("writing pairs") as progress:
+        figures, told, rows = run_capacity(pairs_max=pairs, device=device, plot=plot, advance=progress.advance)
+    _print(Report(bench="capacity", figures=figures, conditions={**told, "points": rows}), as_json)
+
+
+@bench_app.command()
+def cores(as_json: JsonOption = False) -> None:
+    """Cores: the Titans fast weights beside titans-pytorch (extra `bench`) on the same pairs."""
+    from deployments.bench.cores import run_cores
+    from deployments.bench.report import Report
+
+    with _bar("learning pairs") as progress:
+        figures, told, rows = run_cores(advance=progress.advance)
+    _print(Report(bench="cores", figures=figures, conditions={**told, "points": rows}), as_json)
+
+
 async def _retention(
     backend: Connection, progress: Progress, observations: int, variant: str | None, plot: Path | None
 ) -> Report:
