@@ -67,7 +67,7 @@ class ApplicationArguments(BaseModel):
 
 def build_app(settings: Settings) -> Application:
     """The application that ``serve.run`` deploys."""
-    encoder = EncoderReplica.bind(settings.encoder)  # type: ignore[attr-defined]  # added by the decorator
+    encoder = EncoderReplica.bind(settings.encoder, *settings.served_encoders)  # type: ignore[attr-defined]  # added by the decorator
     bound: Application = Ingress.bind(settings, encoder)  # type: ignore[attr-defined]
     return bound
 

@@ -14,7 +14,7 @@ from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError, 
 from ray.serve.handle import DeploymentHandle
 
 from memory_core.encoding.encoder import EncoderInfo
-from memory_core.encoding.registry import LocalEncoderPool
+from memory_core.encoding.registry import LocalEncoderPool, open_only
 from memory_core.errors import Internal, NeuralMemoryError, Overloaded, Unavailable
 from memory_core.ids import EncoderId
 from memory_core.results import EncodedText
@@ -47,9 +47,9 @@ def _count_texts(requests: list[EncodeRequest]) -> int:
 class EncoderReplica:
     """Holds the models of its encoders; the default one is loaded before the first request is taken."""
 
-    async def __init__(self, default_encoder: str) -> None:  # type: ignore[misc]  # Serve awaits it
+    async def __init__(self, default_encoder: str, *more: str) -> None:  # type: ignore[misc]  # Serve awaits it
         _use_all_cores()
-        self._pool = LocalEncoderPool()
+        self._pool = LocalEncoderPool(open_only(default_encoder, *more))
         await self._pool.describe(EncoderId(default_encoder))
         await self._pool.encode(EncoderId(default_encoder), ["warm up"])
 

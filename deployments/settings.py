@@ -28,7 +28,9 @@ class Settings(BaseSettings):
     """Every field can be set by the environment variable of the same name in capitals.
 
     memory_storage_path: where memories live, a local path or a storage URL (``file:///data``, ``memory://test``).
-    encoder: the encoder of memories that name none. call_deadline_s: how long a call waits for a memory that restarts.
+    encoder: the encoder of memories that name none. more_encoders: others that name a place (``hf:...``,
+    ``static:...``) and may be used, with commas between. call_deadline_s: how long a call waits for a memory that
+    restarts.
     """
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore")
@@ -37,6 +39,7 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=1, le=65535)
     encoder: str = "minilm"
+    more_encoders: str = ""
     log_level: LogLevel = "INFO"
     max_body_bytes: int = Field(default=4 * MIB, ge=1024)
     call_deadline_s: float = Field(default=60.0, gt=0)
@@ -55,6 +58,11 @@ class Settings(BaseSettings):
     def storage_url(self) -> str:
         """The volume as a URL."""
         return self.memory_storage_path
+
+    @property
+    def served_encoders(self) -> tuple[str, ...]:
+        """Encoders that name a place and may be used."""
+        return tuple(name.strip() for name in self.more_encoders.split(",") if name.strip())
 
     @property
     def is_loopback(self) -> bool:

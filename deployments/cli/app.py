@@ -9,6 +9,7 @@ import typer
 from deployments.bench.cli import bench_app
 from deployments.cli import (
     demo_command,
+    encoder_commands,
     insight_commands,
     learning_commands,
     memory_commands,
@@ -53,4 +54,5 @@ app.command(rich_help_panel=_VERSIONS)(version_commands.restore)
 app.command(rich_help_panel=_VERSIONS)(version_commands.fork)
 app.command(rich_help_panel=_VERSIONS)(insight_commands.diff)
 app.command(rich_help_panel=_VERSIONS)(insight_commands.merge)
+app.add_typer(encoder_commands.encoder_app, name="encoder", rich_help_panel=_MEMORY)
 app.add_typer(bench_app, name="bench", rich_help_panel="Measure")

@@ -8,24 +8,22 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import os
-import re
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import cached_property
-from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
 
-from memory_core.encoding.segments import PIECES_MAX, PIECES_MIN, Segment, cut_segments, speaker_end
+from memory_core.encoding.pieces import PieceText, Row, batches_by_length, clean, encode_pieces, pad
+from memory_core.encoding.segments import PIECES_MAX, PIECES_MIN
 from memory_core.errors import CorruptData, InvalidInput
 from memory_core.ids import EncoderId
 from memory_core.results import EncodedText, Keys
 
 if TYPE_CHECKING:
-    from tokenizers import Encoding, Tokenizer
-    from torch import Tensor
+    from tokenizers import Tokenizer
 
     from memory_core.encoding.bert import SentenceBert
 
@@ -44,10 +42,8 @@ _SETTINGS: Final = (
     f"minilm/2 pieces={PIECES_MIN}..{PIECES_MAX} sentences-with-speaker "
     f"word_length_max={WORD_LENGTH_MAX}/{WORD_PART_LENGTH} mean-pooled unit-norm"
 )
-_SPEAKER_PIECES_MAX: Final = 16
 _START_ID: Final = 101
 _END_ID: Final = 102
-_LONE_SURROGATES: Final = re.compile("[\ud800-\udfff]")
 _BF16_FLAGS: Final = frozenset({"avx512_bf16", "amx_bf16"})
 
 Precision = Literal["auto", "float32", "bfloat16"]
@@ -80,12 +76,17 @@ class MiniLmEncoder:
     def encode(self, texts: Sequence[str]) -> list[EncodedText]:
         """Segments and their keys; raises CorruptData when the model's files are not the published ones."""
         tokenizer, model = self._loaded
-        encodings = tokenizer.encode_batch(
-            [_LONE_SURROGATES.sub("\ufffd", text) for text in texts], add_special_tokens=False
-        )
-        tokenised = [_Tokenised(text, encoding) for text, encoding in zip(texts, encodings, strict=True)]
-        rows = [row for one in tokenised for row in one.rows()]
-        return _assemble(texts, [one.segments for one in tokenised], _embed(model, rows))
+        encodings = tokenizer.encode_batch(clean(texts), add_special_tokens=False)
+        cut = [PieceText(text, one.ids, one.offsets) for text, one in zip(texts, encodings, strict=True)]
+        return encode_pieces(cut, lambda rows: _embed(model, rows))
+
+    def embed_rows(self, rows: Sequence[Row]) -> Keys:
+        """Unit-norm keys (N, D) of rows of piece ids without special ones, for who learns from this encoder."""
+        return _embed(self._loaded[1], rows)
+
+    def tokenizer_json(self) -> str:
+        """The tokeniser in the format of the ``tokenizers`` library."""
+        return self._loaded[0].to_str()
 
     @cached_property
     def _loaded(self) -> tuple[Tokenizer, SentenceBert]:
@@ -167,61 +168,11 @@ def _read_cpuinfo() -> str:
         return ""
 
 
-class _Tokenised:
-    """A text's segments and their piece ids. The tokeniser copies whole lists at every access: take each once."""
-
-    def __init__(self, text: str, encoding: Encoding) -> None:
-        self._ids, offsets = encoding.ids, encoding.offsets
-        self.segments = cut_segments(text, offsets)
-        end = speaker_end(text)
-        self._speaker = [
-            piece for piece, (_, stop) in zip(self._ids, offsets[:_SPEAKER_PIECES_MAX], strict=False) if stop <= end
-        ]
-
-    def rows(self) -> Iterator[list[int]]:
-        """Piece ids of each segment, those after the first behind the speaker's."""
-        for segment in self.segments:
-            own = self._ids[segment.first_piece : segment.end_piece]
-            yield [*self._speaker, *own][:PIECES_MAX] if segment.first_piece else own
-
-
-def _embed(model: SentenceBert, rows: Sequence[Sequence[int]]) -> Keys:
-    keys_ND = np.empty((len(rows), KEY_DIM), dtype=np.float32)
-    for batch in _batches_by_length([len(row) + 2 for row in rows]):
-        ids_BT, mask_BT = _pad([rows[index] for index in batch])
-        keys_ND[batch] = model.embed(ids_BT, mask_BT).numpy()
-    return keys_ND
-
-
-def _batches_by_length(lengths: Sequence[int]) -> Iterator[list[int]]:
-    """Indices of rows of similar length; a batch's padded size is at most PADDED_PIECES_PER_BATCH, or one row."""
-    batch: list[int] = []
-    for index in sorted(range(len(lengths)), key=lengths.__getitem__):
-        if batch and (len(batch) + 1) * lengths[index] > PADDED_PIECES_PER_BATCH:
-            yield batch
-            batch = []
-        batch.append(index)
-    if batch:
-        yield batch
-
-
-def _pad(rows: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
+def _embed(model: SentenceBert, rows: Sequence[Row]) -> Keys:
     import torch
 
-    lengths = torch.tensor([len(row) + 2 for row in rows])
-    ids_BT = np.zeros((len(rows), int(lengths.max())), dtype=np.int64)
-    for padded, row in zip(ids_BT, rows, strict=True):
-        padded[: len(row) + 2] = [_START_ID, *row, _END_ID]
-    return torch.from_numpy(ids_BT), torch.arange(ids_BT.shape[1]) < lengths[:, None]
-
-
-def _assemble(texts: Sequence[str], cut: Sequence[Sequence[Segment]], keys_ND: Keys) -> list[EncodedText]:
-    ends = list(accumulate(map(len, cut)))
-    return [
-        EncodedText(
-            text=text,
-            spans=tuple((segment.start, segment.end) for segment in segments),
-            keys_SD=keys_ND[end - len(segments) : end].copy(),
-        )
-        for text, segments, end in zip(texts, cut, ends, strict=True)
-    ]
+    keys_ND = np.empty((len(rows), KEY_DIM), dtype=np.float32)
+    for batch in batches_by_length([len(row) + 2 for row in rows], PADDED_PIECES_PER_BATCH):
+        ids_BT, mask_BT = pad([[_START_ID, *rows[index], _END_ID] for index in batch], padding=0)
+        keys_ND[batch] = model.embed(torch.from_numpy(ids_BT), torch.from_numpy(mask_BT)).numpy()
+    return keys_ND

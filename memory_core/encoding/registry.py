@@ -27,24 +27,58 @@ def _open_hash() -> Encoder:
     return HashEncoder()
 
 
-_OPENERS: Final[dict[str, Callable[[], Encoder]]] = {"minilm": _open_minilm, "hash": _open_hash}
+def _open_static(folder: str = "") -> Encoder:
+    from memory_core.encoding.static import StaticEncoder
+
+    return StaticEncoder(folder)
+
+
+def _open_hf(source: str) -> Encoder:
+    from memory_core.encoding.hf import HfEncoder
+
+    return HfEncoder(source)
+
+
+_OPENERS: Final[dict[str, Callable[[], Encoder]]] = {
+    "minilm": _open_minilm,
+    "hash": _open_hash,
+    "static": _open_static,
+}
+_FROM_PLACE: Final[dict[str, Callable[[str], Encoder]]] = {"static": _open_static, "hf": _open_hf}
 
 
 def available_encoders() -> tuple[str, ...]:
-    """Ids ``open_encoder`` knows; an extra may still have to be installed for one."""
+    """Ids ``open_encoder`` knows beside those that name a place; an extra may have to be installed for one."""
     return tuple(_OPENERS)
 
 
 def open_encoder(encoder_id: str) -> Encoder:
-    """A new encoder that loads its model on first use.
+    """A new encoder that loads its model on first use: by its name, or as ``static:<folder>``, ``hf:<id or folder>``.
 
-    Raises InvalidInput for an unknown id, and when the encoder's package is not installed.
+    Raises InvalidInput for an unknown id, and when what the encoder needs is not installed.
     """
-    if encoder_id not in _OPENERS:
+    if encoder_id in _OPENERS:
+        return _OPENERS[encoder_id]()
+    kind, _, place = encoder_id.partition(":")
+    if place and kind in _FROM_PLACE:
+        return _FROM_PLACE[kind](place)
+    choices = (*available_encoders(), "static:FOLDER", "hf:FOLDER or hf:ID")
+    raise InvalidInput(f"Unknown encoder {ascii(encoder_id)[:64]}.", hint=f"Use one of {', '.join(choices)}.")
+
+
+def open_only(*places: str) -> Callable[[str], Encoder]:
+    """An ``open_encoder`` for a service: callers may not make it fetch a model, or look at a folder, of their own."""
+
+    def opener(encoder_id: str) -> Encoder:
+        if encoder_id in _OPENERS or encoder_id in places:
+            return open_encoder(encoder_id)
+        served = ", ".join(dict.fromkeys([*available_encoders(), *places]))
         raise InvalidInput(
-            f"Unknown encoder {ascii(encoder_id)[:64]}.", hint=f"Use one of {', '.join(available_encoders())}."
+            f"The encoder {ascii(encoder_id)[:64]} is not served here.",
+            hint=f"Use one of {served}; the operator can add others (ENCODER, MORE_ENCODERS).",
         )
-    return _OPENERS[encoder_id]()
+
+    return opener
 
 
 class LocalEncoderPool:
