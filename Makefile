@@ -20,7 +20,7 @@ ifneq ($(shell $(BIN)/python -c '$(HEALTH_CHECK)' 2>/dev/null && test -x $(BIN)/
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test check format lock bench
+.PHONY: help setup demo serve test slow check format lock bench
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1	/p' $(firstword $(MAKEFILE_LIST)) | expand -t 10
@@ -48,15 +48,23 @@ demo: setup ## learn, ask, checkpoint, fork: a tour in a minute
 serve: setup ## start the service on this machine
 	$(BIN)/neural-memory serve
 
-test: setup ## run the tests
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+# Two processes for what is alone in its process; a Ray cluster wants the machine for itself.
+PYTEST_ALONE := -n 2 --dist loadfile -m 'not ray and not slow'
+PYTEST_RAY := -m 'ray and not slow'
+
+test: setup ## run the tests: first without Ray, then with it
+	$(BIN)/python -m pytest $(PYTEST_ALONE) $(PYTEST_ARGS)
+	$(BIN)/python -m pytest $(PYTEST_RAY) $(PYTEST_ARGS)
+
+slow: setup ## run the long fault tables that make test leaves out
+	$(BIN)/python -m pytest -m slow --timeout 1200 $(PYTEST_ARGS)
 
 check: setup ## everything a change must pass: format, lint, types, layers, tests
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy --strict $(SOURCES)
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(MAKE) test
 
 format: setup ## format the code and fix what can be fixed
 	$(BIN)/ruff format .
