@@ -54,7 +54,7 @@ PYTEST_RAY := -m 'ray and not slow'
 
 test: setup ## run the tests: first without Ray, then with it
 	$(BIN)/python -m pytest $(PYTEST_ALONE) $(PYTEST_ARGS)
-	$(BIN)/python -m pytest $(PYTEST_RAY) $(PYTEST_ARGS)
+	$(BIN)/python -m pytest $(PYTEST_RAY) $(PYTEST_ARGS) || [ $$? -eq 5 ] # 5: a filter left nothing here
 
 slow: setup ## run the long fault tables that make test leaves out
 	$(BIN)/python -m pytest -m slow --timeout 1200 $(PYTEST_ARGS)
