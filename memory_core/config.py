@@ -36,7 +36,7 @@ class MemoryConfig:
     rows, heads, active_rows: fast-weight rows, product-key heads and rows touched by one write (``sparse``).
     dtype: of the fast weights.
     gates: how the step size theta follows the stream (``linear``, ``mlp``, ``titans``; see networks.gates).
-    linear_rule: ``delta``, recursive least squares, or TTT-Linear. depth: layers of ``titans``.
+    linear_rule: ``recursive`` least squares, ``delta`` at half the bytes, or TTT-Linear. depth: layers of ``titans``.
     momentum_decay eta, forget_gate alpha: 0 by default, since both were measured to cost what was learned earlier.
     learning_rate: multiplies the step size theta; 0 makes the memory read-only.
     surprise_gate: observations whose surprise is below it only strengthen their pattern.
@@ -53,7 +53,7 @@ class MemoryConfig:
     active_rows: int = 128
     dtype: FastDtype = "float32"
     gates: GateKind = "annealed"
-    linear_rule: LinearRule = "delta"
+    linear_rule: LinearRule = "recursive"
     depth: int = 2
     momentum_decay: float = 0.0
     forget_gate: float = 0.0

@@ -29,8 +29,8 @@ from memory_core.networks.variants import open_network
 
 SETTINGS: Final[dict[str, dict[str, Any]]] = {
     "linear": {"variant": "linear"},
-    "linear_constant": {"variant": "linear", "gates": "constant"},
-    "linear_recursive": {"variant": "linear", "linear_rule": "recursive"},
+    "linear_delta": {"variant": "linear", "linear_rule": "delta"},
+    "linear_delta_constant": {"variant": "linear", "linear_rule": "delta", "gates": "constant"},
     "linear_ttt": {"variant": "linear", "linear_rule": "ttt"},
     "mlp": {"variant": "mlp"},
     "titans": {"variant": "titans"},

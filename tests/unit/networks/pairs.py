@@ -48,8 +48,8 @@ def assert_same_bits(left: FastWeights, right: FastWeights) -> None:
 
 VARIANT_SETTINGS: Final[dict[str, dict[str, Any]]] = {
     "sparse": {"variant": "sparse"},
-    "delta": {"variant": "linear"},
-    "gated-delta": {"variant": "linear", "gates": "constant", "forget_gate": 0.002},
+    "delta": {"variant": "linear", "linear_rule": "delta"},
+    "gated-delta": {"variant": "linear", "linear_rule": "delta", "gates": "constant", "forget_gate": 0.002},
     "recursive": {"variant": "linear", "linear_rule": "recursive"},
     "ttt-linear": {"variant": "linear", "linear_rule": "ttt"},
     "mlp": {"variant": "mlp"},
