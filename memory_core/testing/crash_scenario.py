@@ -19,11 +19,11 @@ import torch
 from memory_core.errors import Conflict
 from memory_core.ids import MemoryName, RequestId, Tag
 from memory_core.lifecycle.machine import JournalLimits
-from memory_core.results import ObserveOptions
+from memory_core.results import ForgetSelection, ObserveOptions
 from memory_core.storage.object_store import ObjectStore
 from memory_core.storage.open_store import open_store
 from memory_core.testing.faulty_store import FaultyStore, Operation
-from memory_core.testing.small_memory import tiny_config, tiny_observations
+from memory_core.testing.small_memory import tiny_config, tiny_observations, tiny_text
 from memory_core.volume import Volume
 from memory_core.writer import MemoryWriter, WriterSettings
 
@@ -61,6 +61,14 @@ def _restore(tag: str) -> Step:
     return Step(f"restore {tag}", lambda writer: writer.restore(Tag(tag)))
 
 
+def _forget(subject: str) -> Step:
+    def perform(writer: MemoryWriter) -> object:
+        selection = ForgetSelection(subject=subject)
+        return writer.forget(selection, [tiny_text(text) for text in writer.texts_to_forget(selection)])
+
+    return Step(f"forget {subject}", perform)
+
+
 SCENARIO: Final[tuple[Step, ...]] = (
     _observe("a", "The bakery on Mill Lane opens at six.", "Its owner is called Ruth."),
     _observe("b", "The ferry to Hvar takes two hours."),
@@ -71,6 +79,7 @@ SCENARIO: Final[tuple[Step, ...]] = (
     _restore("v1"),
     _observe("f", "The spare key hangs behind the clock."),
     Step("consolidate", lambda writer: writer.consolidate(1)),
+    _forget("the spare key"),
     _observe("g", "Rain is forecast for the weekend."),
     Step("fork", lambda writer: writer.fork(Tag("v1"), MemoryName("crash-fork"))),
     _checkpoint("v2"),

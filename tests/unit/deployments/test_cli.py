@@ -240,3 +240,10 @@ def test_a_memory_is_told_anew_under_a_name_that_says_the_encoder(run: Run, back
     run("observe", "notes", "ana pays rent")
     assert "notes-hash learned 1 exemplars" in run("re-encode", "notes", "--encoder", "hash").stdout
     assert printed_json(run("re-encode", "notes", "--encoder", "hash", "--to", "anew", "--json"))["memory"] == "anew"
+
+
+def test_only_an_encoder_over_word_pieces_can_be_distilled(tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, ["encoder", "distill", "--from", "hash", "--out", str(tmp_path / "made")])
+    assert isinstance(result.exception, NeuralMemoryError)
+    assert "no word pieces" in str(result.exception)
+    assert not (tmp_path / "made").exists()
