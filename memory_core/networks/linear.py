@@ -27,6 +27,9 @@ from memory_core.networks.network import FastWeights
 
 BLOCK: Final = 64
 NOISE_R: Final = 0.1
+# P shrinks towards its rounding errors, which reach 1e-6 after a million pairs and must not make it indefinite.
+REPAIR_EVERY: Final = 65536
+REPAIR_LIFT: Final = 1e-6
 
 
 class LinearNetwork:
@@ -113,7 +116,11 @@ class LinearNetwork:
         gains_BD = directions_BD / scale_B.square()[:, None]
         weights["weight_DV"] += gains_BD.T @ errors_BV
         covariance_DD -= gains_BD.T @ directions_BD
+        blocks_before = int(weights["pair_count_1"]) // REPAIR_EVERY
         weights["pair_count_1"] += len(keys_BD)
+        if int(weights["pair_count_1"]) // REPAIR_EVERY != blocks_before:
+            weights["covariance_DD"] = (covariance_DD + covariance_DD.T) / 2
+            weights["covariance_DD"].diagonal().add_(REPAIR_LIFT)
         error_norms_B = errors_BV.norm(dim=-1)
         return error_norms_B.square(), gains_BD.norm(dim=-1) * error_norms_B
 

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from memory_core.errors import InvalidInput, LearningFailed
+from memory_core.networks.linear import REPAIR_EVERY
 from memory_core.networks.network import FastWeights, Network
 from memory_core.networks.variants import open_network
 from tests.unit.networks.pairs import (
@@ -138,6 +139,17 @@ def test_a_smaller_step_changes_less(name: str, device: str) -> None:
     network = open_small(name, device)
     large, small = (network.update(network.initial(), *pairs(1, 12, device=device), step)[2] for step in (1.0, 0.1))
     assert 0 < float(small) < float(large)
+
+
+@every_device
+def test_the_covariance_of_least_squares_is_repaired_now_and_then(device: str) -> None:
+    network = open_small("recursive", device)
+    weights = learn(network, network.initial(), 13, device)
+    weights["covariance_DD"][0, 1] += 1e-3
+    weights["pair_count_1"].fill_(REPAIR_EVERY - 6)
+    repaired = learn(network, weights, 14, device)["covariance_DD"]
+    assert torch.equal(repaired, repaired.T)
+    assert float(torch.linalg.eigvalsh(repaired).min()) > 0
 
 
 @every_variant
