@@ -13,7 +13,7 @@ from deployments.cli.service_commands import PortOption, Proxy, chosen_settings
 def demo(
     keep: Annotated[bool, typer.Option("--keep", help="Leave the service running at the end.")] = False,
     port: PortOption = None,
-    encoder: Annotated[str | None, typer.Option(help="minilm or hash.", show_default="minilm")] = None,
+    encoder: Annotated[str | None, typer.Option(help="minilm, static, hash or hf:ID.", show_default="minilm")] = None,
     proxy: Annotated[Proxy, typer.Option(help="As for serve.")] = Proxy.AUTO,
 ) -> None:
     """See everything work in two minutes, on a volume of its own."""

@@ -18,7 +18,9 @@ _PAGE: int = 200
 
 def create(
     name: NameArgument,
-    encoder: Annotated[str | None, typer.Option(help="minilm or hash; the service's default if not given.")] = None,
+    encoder: Annotated[
+        str | None, typer.Option(help="minilm, static, hash or hf:ID; the service's default if not given.")
+    ] = None,
     units: Annotated[int | None, typer.Option(help="Patterns the memory can hold.")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="0 to 1; 0 makes it read-only.")] = None,
     url: UrlOption = None,

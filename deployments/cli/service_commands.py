@@ -38,7 +38,7 @@ def serve(
     storage: Annotated[
         str | None, typer.Option(help="Folder or storage URL.", show_default="~/.neural-memory/volume")
     ] = None,
-    encoder: Annotated[str | None, typer.Option(help="minilm or hash.", show_default="minilm")] = None,
+    encoder: Annotated[str | None, typer.Option(help="minilm, static, hash or hf:ID.", show_default="minilm")] = None,
     log_level: Annotated[str | None, typer.Option(help="DEBUG, INFO, WARNING or ERROR.", show_default="INFO")] = None,
     proxy: Annotated[
         Proxy, typer.Option(help="HTTP front: haproxy is several times faster, default runs everywhere.")
