@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from memory_core.errors import LearningFailed
-from memory_core.networks.gates import SURPRISE_START, Coefficients, GateRule, Progress, coefficients_of
+from memory_core.networks.gates import SURPRISE_START, Coefficients, Floats, GateRule, Progress, coefficients_of
 from memory_core.networks.layered_state import layer_name, momentum_name, pack_progress, unpack_progress
 from memory_core.networks.layers import Pass, Shape, activate, forward_backward, predict, with_one
 from memory_core.networks.network import FastWeights
@@ -60,17 +60,17 @@ class MiniBatchLearner:
     def learn(self, keys_BD: Tensor, values_BV: Tensor) -> tuple[Tensor, Tensor]:
         """One mini-batch; returns the losses and the norms of the steps theta grad."""
         run = forward_backward(self._shape, self._layers, keys_BD, values_BV)
-        stale_B = run.errors_NV.square().sum(-1)
-        _require_sane(stale_B)
-        gates = self._rule.gates(self._progress, stale_B.double().cpu().numpy())
-        theta_B = torch.from_numpy(gates.step_size_B).to(stale_B) / feature_lengths(run.inputs[-1])
+        losses_B = run.errors_NV.square().sum(-1)
+        gates = self._rule.gates(self._progress, _checked(losses_B))
+        theta_B = torch.from_numpy(gates.step_size_B).to(losses_B) / feature_lengths(run.inputs[-1])
         coefficients = coefficients_of(gates)
-        is_stale = len(stale_B) > 1 and self._has_dual_losses
-        losses_B = self._dual_losses(run, values_BV, coefficients, theta_B) if is_stale else stale_B
+        if self._has_dual_losses and len(losses_B) > 1:
+            losses_B = self._dual_losses(run, values_BV, coefficients, theta_B)
         norms_B = theta_B * gradient_norms(run)
-        _require_sane(losses_B + norms_B)
+        progress = self._progress.after(_checked(losses_B))
+        _checked(norms_B)
         self._apply(run, coefficients, theta_B)
-        self._progress = self._progress.after(losses_B.double().cpu().numpy())
+        self._progress = progress
         return losses_B, norms_B
 
     def _dual_losses(self, run: Pass, values_BV: Tensor, coefficients: Coefficients, theta_B: Tensor) -> Tensor:
@@ -96,12 +96,12 @@ class MiniBatchLearner:
         size = len(theta_B)
         memory_C, momentum_C = coefficients.weights_BC[-1], coefficients.momentum_C
         memory_B = torch.from_numpy(memory_C[:size]).to(theta_B) * theta_B
-        momentum_B = torch.from_numpy(momentum_C[:size]).to(theta_B) * theta_B
         for depth, (inputs_BI, gradients_BO) in enumerate(zip(run.inputs, run.gradients, strict=True)):
             layer_IO = self._layers[depth]
             if memory_C[-1] != 1.0:
                 layer_IO *= memory_C[-1]
             if self._momenta:
+                momentum_B = torch.from_numpy(momentum_C[:size]).to(theta_B) * theta_B
                 layer_IO.add_(self._momenta[depth], alpha=memory_C[-2])
                 self._momenta[depth].addmm_(
                     inputs_BI.T, gradients_BO * momentum_B[:, None], beta=momentum_C[-2], alpha=-1
@@ -126,9 +126,11 @@ def gradient_norms(run: Pass) -> Tensor:
     return lengths_B
 
 
-def _require_sane(numbers_B: Tensor) -> None:
-    """Before anything is written: finite weights plus steps shorter than this stay finite."""
-    if not bool((numbers_B < STEP_MAX).all()):
+def _checked(numbers_B: Tensor) -> Floats:
+    """As float64 on the CPU. Before anything is written: finite weights plus steps shorter than this stay finite."""
+    numbers = numbers_B.double().cpu().numpy()
+    if not (numbers < STEP_MAX).all():
         raise LearningFailed(
             "A step is not a finite number; nothing was learned.", hint="Learn with a smaller learning rate."
         )
+    return numbers
