@@ -25,7 +25,7 @@ from torch import Tensor
 from memory_core.config import MemoryConfig
 from memory_core.networks.gates import SURPRISE_START, GateRule, Progress
 from memory_core.networks.layered_state import layer_name, momentum_name, pack_progress
-from memory_core.networks.layers import Shape, forward, forward_backward, predict
+from memory_core.networks.layers import Shape, answer, forward_backward
 from memory_core.networks.mini_batch import MiniBatchLearner, Recipe
 from memory_core.networks.network import FastWeights
 
@@ -68,8 +68,7 @@ class LayeredNetwork:
 
     def read(self, weights: FastWeights, keys_ND: Tensor) -> Tensor:
         """See Network.read."""
-        _, outputs = forward(self.recipe.shape, self.layers(weights), keys_ND)
-        return predict(self.recipe.shape, keys_ND, outputs[-1])
+        return answer(self.recipe.shape, self.layers(weights), keys_ND)
 
     def gate_rule(self, step_size: float) -> GateRule:
         """The gates for one call's step size."""

@@ -49,14 +49,12 @@ class Pass:
     errors_NV: Tensor
 
 
-def forward(shape: Shape, layers: Sequence[Tensor], keys_ND: Tensor) -> tuple[list[Tensor], list[Tensor]]:
-    """Inputs and outputs (before activation) of every layer."""
-    inputs, outputs = [with_one(shape, keys_ND)], []
-    for depth, weight_IO in enumerate(layers):
-        outputs.append(inputs[-1] @ weight_IO)
-        if depth + 1 < len(layers):
-            inputs.append(with_one(shape, activate(shape, outputs[-1])))
-    return inputs, outputs
+def answer(shape: Shape, layers: Sequence[Tensor], keys_ND: Tensor) -> Tensor:
+    """M(k)."""
+    rows_NI = with_one(shape, keys_ND)
+    for weight_IO in layers[:-1]:
+        rows_NI = with_one(shape, activate(shape, rows_NI @ weight_IO))
+    return predict(shape, keys_ND, rows_NI @ layers[-1])
 
 
 def predict(shape: Shape, keys_ND: Tensor, output_NV: Tensor) -> Tensor:
@@ -66,33 +64,42 @@ def predict(shape: Shape, keys_ND: Tensor, output_NV: Tensor) -> Tensor:
 
 def forward_backward(shape: Shape, layers: Sequence[Tensor], keys_ND: Tensor, values_NV: Tensor) -> Pass:
     """Errors M(k) - v and the closed-form gradients of each pair's inner loss."""
-    inputs, outputs = forward(shape, layers, keys_ND)
-    errors_NV = predict(shape, keys_ND, outputs[-1]) - values_NV
-    gradient = 2 * errors_NV if shape.head == "plain" else _norm_backward(outputs[-1], errors_NV)
-    gradients = [gradient]
-    for weight_IO, output_NI in zip(reversed(layers[1:]), reversed(outputs[:-1]), strict=True):
-        into_NI = gradients[0] @ weight_IO[: output_NI.shape[1]].T
-        gradients.insert(0, into_NI.mul_(_slope(shape, output_NI)))
+    inputs, slopes = [with_one(shape, keys_ND)], []
+    for weight_IO in layers[:-1]:
+        active_NO, slope_NO = _active_and_slope(shape, inputs[-1] @ weight_IO)
+        inputs.append(with_one(shape, active_NO))
+        slopes.append(slope_NO)
+    output_NV = inputs[-1] @ layers[-1]
+    errors_NV = predict(shape, keys_ND, output_NV) - values_NV
+    gradients = [2 * errors_NV if shape.head == "plain" else _norm_backward(output_NV, errors_NV)]
+    for weight_IO, slope_NI in zip(reversed(layers[1:]), reversed(slopes), strict=True):
+        gradients.insert(0, (gradients[0] @ weight_IO[: slope_NI.shape[1]].T).mul_(slope_NI))
     return Pass(inputs, gradients, errors_NV)
 
 
-def activate(shape: Shape, output_NO: Tensor) -> Tensor:
+def activate(shape: Shape, z_NO: Tensor) -> Tensor:
     """SiLU (Titans) or GELU in its tanh form (TTT), less its mean over a standard normal input.
 
     Without that offset all features point a common way, and every write disturbs every other one.
     """
     if shape.activation == "silu":
-        return torch.nn.functional.silu(output_NO).sub_(SILU_MEAN)
-    return torch.nn.functional.gelu(output_NO, approximate="tanh").sub_(GELU_MEAN)
+        return torch.nn.functional.silu(z_NO).sub_(SILU_MEAN)
+    return torch.nn.functional.gelu(z_NO, approximate="tanh").sub_(GELU_MEAN)
 
 
-def _slope(shape: Shape, z_NO: Tensor) -> Tensor:
+def _active_and_slope(shape: Shape, z_NO: Tensor) -> tuple[Tensor, Tensor]:
+    """The activation and its derivative, which share their costly part."""
     if shape.activation == "silu":
         s_NO = torch.sigmoid(z_NO)
-        return torch.addcmul(s_NO, s_NO * z_NO, 1 - s_NO)
-    t_NO = torch.tanh(GELU_SLOPE * z_NO * (1 + GELU_CUBIC * z_NO.square()))
-    inner_NO = GELU_SLOPE * (1 + 3 * GELU_CUBIC * z_NO.square())
-    return 0.5 * (1 + t_NO) + 0.5 * z_NO * (1 - t_NO.square()) * inner_NO
+        active_NO = z_NO * s_NO
+        slope_NO = torch.addcmul(s_NO, active_NO, 1 - s_NO)
+        return active_NO.sub_(SILU_MEAN), slope_NO
+    square_NO = z_NO.square()
+    t_NO = torch.tanh(GELU_SLOPE * z_NO * (1 + GELU_CUBIC * square_NO))
+    half_NO = 0.5 * (1 + t_NO)
+    inner_NO = (0.5 * GELU_SLOPE) * (1 + 3 * GELU_CUBIC * square_NO)
+    slope_NO = torch.addcmul(half_NO, z_NO * inner_NO, 1 - t_NO.square())
+    return (z_NO * half_NO).sub_(GELU_MEAN), slope_NO
 
 
 def with_one(shape: Shape, rows_NI: Tensor) -> Tensor:

@@ -62,11 +62,12 @@ class MiniBatchLearner:
         run = forward_backward(self._shape, self._layers, keys_BD, values_BV)
         losses_B = run.errors_NV.square().sum(-1)
         gates = self._rule.gates(self._progress, _checked(losses_B))
-        theta_B = torch.from_numpy(gates.step_size_B).to(losses_B) / feature_lengths(run.inputs[-1])
+        kernel_BB = run.inputs[-1] @ run.inputs[-1].T
+        theta_B = torch.from_numpy(gates.step_size_B).to(losses_B) / feature_lengths(kernel_BB)
         coefficients = coefficients_of(gates)
         if self._has_dual_losses and len(losses_B) > 1:
             losses_B = self._dual_losses(run, values_BV, coefficients, theta_B)
-        norms_B = theta_B * gradient_norms(run)
+        norms_B = theta_B * gradient_norms(run, kernel_BB)
         progress = self._progress.after(_checked(losses_B))
         _checked(norms_B)
         self._apply(run, coefficients, theta_B)
@@ -109,19 +110,19 @@ class MiniBatchLearner:
             layer_IO.addmm_(inputs_BI.T, gradients_BO * memory_B[:, None], alpha=-1)
 
 
-def feature_lengths(features_BI: Tensor) -> Tensor:
+def feature_lengths(kernel_BB: Tensor) -> Tensor:
     """What theta is divided by: |x|^2 of the last layer's inputs, times how often the mini-batch repeats the pair.
 
     With K_ij = x_i . x_j it is sum_j K_ij^2 / K_ii: K_ii for unrelated pairs, B K_ii for B copies.
     """
-    kernel_BB = features_BI @ features_BI.T
     return kernel_BB.square().sum(-1) / kernel_BB.diagonal()
 
 
-def gradient_norms(run: Pass) -> Tensor:
-    """Frobenius norm of each pair's gradient over all layers."""
+def gradient_norms(run: Pass, kernel_BB: Tensor) -> Tensor:
+    """Frobenius norm of each pair's gradient over all layers; ``kernel_BB`` holds the last layer's x_i . x_j."""
     norm = torch.linalg.vector_norm
-    norms = [norm(x, dim=-1) * norm(g, dim=-1) for x, g in zip(run.inputs, run.gradients, strict=True)]
+    lengths = [*(norm(x, dim=-1) for x in run.inputs[:-1]), kernel_BB.diagonal().sqrt()]
+    norms = [length * norm(g, dim=-1) for length, g in zip(lengths, run.gradients, strict=True)]
     lengths_B: Tensor = norm(torch.stack(norms), dim=0)
     return lengths_B
 
