@@ -7,6 +7,7 @@ actor went away before it answered.
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import Any, Final, TypeAlias
 
 import ray
@@ -16,6 +17,8 @@ from ray.exceptions import GetTimeoutError, RayActorError, RayError, RayTaskErro
 from memory_core.errors import Internal, NeuralMemoryError, Unavailable
 
 NAMESPACE: Final = "neural-memory"
+_START_ATTEMPTS: Final = 3
+_START_TIMED_OUT: Final = "timed out during startup"
 
 Owner: TypeAlias = ActorHandle[Any]
 
@@ -90,3 +93,29 @@ def _raised_by_callee(error: RayTaskError) -> NeuralMemoryError:
         return cause
     # The text of a foreign exception can quote an observation, so only its class crosses.
     return Internal(f"The memory failed on this call ({type(cause).__name__}).", hint="Look at the log of its actor.")
+
+
+def start_local_ray(folder: str, *, object_store_bytes: int, cpus: int | None = None) -> str:
+    """Start Ray on this machine alone, with its files in ``folder``; gives the folder of its logs.
+
+    Ray gives its own node 30 seconds to register, which a machine that is busy with other work can miss: then once
+    more, twice at most.
+    """
+    for attempt in range(_START_ATTEMPTS):
+        try:
+            context = ray.init(
+                address="local",
+                num_cpus=cpus,
+                include_dashboard=False,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+                object_store_memory=object_store_bytes,
+                _temp_dir=folder,
+            )
+        except Exception as error:  # Ray raises no narrower one
+            if _START_TIMED_OUT not in str(error) or attempt == _START_ATTEMPTS - 1:
+                raise
+            ray.shutdown()
+        else:
+            return str(context.address_info["session_dir"]) + "/logs"
+    raise Unavailable("Ray did not start.", hint="Try again when the machine is less busy.")

@@ -14,6 +14,7 @@ from typing import Final
 import ray
 from ray import serve
 
+from cluster.ray_api import start_local_ray
 from deployments.app import APPLICATION_NAME, build_app
 from deployments.settings import MIB, Settings
 
@@ -51,15 +52,7 @@ def deploy(settings: Settings) -> None:
 def _local_ray() -> Iterator[str]:
     # A short path of our own: Unix sockets inside it may have 107 characters at most.
     folder = tempfile.mkdtemp(prefix="nm-ray-")
-    context = ray.init(
-        address="local",
-        include_dashboard=False,
-        log_to_driver=False,
-        logging_level=logging.ERROR,
-        object_store_memory=_OBJECT_STORE_BYTES,
-        _temp_dir=folder,
-    )
-    yield str(context.address_info["session_dir"]) + "/logs"
+    yield start_local_ray(folder, object_store_bytes=_OBJECT_STORE_BYTES)
     # Only here: after a failure the folder stays, for its logs.
     ray.shutdown()
     shutil.rmtree(folder, ignore_errors=True)

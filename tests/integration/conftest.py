@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import shutil
 import tempfile
@@ -23,17 +22,11 @@ def ray_cluster() -> Iterator[str]:
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     import ray
 
+    from cluster.ray_api import start_local_ray
+
     # Short: the paths of Unix sockets inside it may have 107 characters at most.
     folder = tempfile.mkdtemp(prefix="nm-test-")
-    ray.init(
-        address="local",
-        num_cpus=2,
-        include_dashboard=False,
-        log_to_driver=False,
-        logging_level=logging.ERROR,
-        object_store_memory=128 * 1024 * 1024,
-        _temp_dir=folder,
-    )
+    start_local_ray(folder, object_store_bytes=128 * 1024 * 1024, cpus=2)
     yield folder
     ray.shutdown()
     shutil.rmtree(folder, ignore_errors=True)
