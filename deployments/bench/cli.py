@@ -81,8 +81,10 @@ def retention(
     plot: Annotated[Path | None, typer.Option("--plot", help="Write the curve as a PNG.")] = None,
 ) -> None:
     """Retention: are the first observations still known, within the budget of units and up to four times over it?"""
-    work = lambda backend, bar: _retention(backend, bar, observations, variant, plot)  # noqa: E731
-    _print(_run(work, url, "observing and asking again"), as_json)
+    report = _run(
+        lambda backend, bar: _retention(backend, bar, observations, variant, plot), url, "observing and asking again"
+    )
+    _print(report, as_json)
 
 
 @bench_app.command()

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import ast
-import re
 import sysconfig
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from deployments.demo.sentences import whole_sentences
+
 _LEFT_OUT: Final = frozenset({"site-packages", "dist-packages", "test", "tests", "idlelib", "lib2to3", "__pycache__"})
-_SENTENCE_END: Final = re.compile(r"(?<=[a-z0-9)'\"]\.)\s+(?=[A-Z])")
-_LENGTH_MIN: Final = 30
-_LENGTH_MAX: Final = 300
 _DOCUMENTED: Final = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 
@@ -41,6 +39,5 @@ def _sentences_of(file: Path, module: str) -> Iterator[str]:
     for node in ast.walk(tree):
         if isinstance(node, _DOCUMENTED) and (documentation := ast.get_docstring(node)):
             name = module if isinstance(node, ast.Module) else f"{module}.{node.name}"
-            for sentence in _SENTENCE_END.split(" ".join(documentation.split())):
-                if _LENGTH_MIN <= len(sentence) <= _LENGTH_MAX and sentence.endswith("."):
-                    yield f"{name}: {sentence}"
+            for sentence in whole_sentences(documentation):
+                yield f"{name}: {sentence}"

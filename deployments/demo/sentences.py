@@ -47,6 +47,13 @@ def docstring_sentences(limit: int) -> list[str]:
     return list(dict.fromkeys(ordered))[:limit]
 
 
+def whole_sentences(paragraph: str) -> Iterator[str]:
+    """Sentences of 30 to 300 characters that end with a full stop."""
+    for sentence in _SENTENCE_END.split(" ".join(paragraph.split())):
+        if _LENGTH_MIN <= len(sentence) <= _LENGTH_MAX and sentence.endswith("."):
+            yield sentence
+
+
 def _position(placed: tuple[int, str]) -> int:
     return placed[0]
 
@@ -83,6 +90,6 @@ def _sentences(documentation: str) -> Iterator[str]:
     for paragraph in re.split(r"\n\s*\n", documentation):
         if paragraph.startswith((" ", "\t")):
             continue
-        for sentence in _SENTENCE_END.split(" ".join(paragraph.split())):
-            if _LENGTH_MIN <= len(sentence) <= _LENGTH_MAX and sentence.endswith(".") and not _CODE.search(sentence):
+        for sentence in whole_sentences(paragraph):
+            if not _CODE.search(sentence):
                 yield sentence
