@@ -114,6 +114,35 @@ def cores(as_json: JsonOption = False) -> None:
     _print(Report(bench="cores", figures=figures, conditions={**told, "points": rows}), as_json)
 
 
+@bench_app.command()
+def storage(
+    patterns_max: Annotated[
+        int, typer.Option("--patterns-max", min=1_000, help="Largest memory to checkpoint: 1000, 10000 or 100000.")
+    ] = 10_000,
+    as_json: JsonOption = False,
+) -> None:
+    """Storage: group commit, checkpoint, restore, fork and listing, on this machine's disk."""
+    from deployments.bench.storage import run_storage
+
+    with _bar("writing") as progress:
+        report = run_storage(patterns_max, progress)
+    _print(report, as_json)
+
+
+@bench_app.command()
+def crash(
+    runs: Annotated[int, typer.Option("--runs", min=1, help="How many processes to kill.")] = 100,
+    s3: Annotated[bool, typer.Option("--s3", help="On an S3 server (extras `s3` and `dev`).")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Crash: kill a memory's owner at the instants of its day and count what is lost, doubled or corrupt."""
+    from deployments.bench.crash import run_crash
+
+    with _bar("killing processes") as progress:
+        report = run_crash(runs, is_s3=s3, progress=progress)
+    _print(report, as_json)
+
+
 async def _retention(
     backend: Connection, progress: Progress, observations: int, variant: str | None, plot: Path | None
 ) -> Report:

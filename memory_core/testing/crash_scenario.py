@@ -12,11 +12,11 @@ import signal
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import torch
 
-from memory_core.errors import Conflict
+from memory_core.errors import Conflict, NeuralMemoryError
 from memory_core.ids import MemoryName, RequestId, Tag
 from memory_core.lifecycle.machine import JournalLimits
 from memory_core.results import ForgetSelection, ObserveOptions
@@ -28,6 +28,7 @@ from memory_core.volume import Volume
 from memory_core.writer import MemoryWriter, WriterSettings
 
 NAME: Final = MemoryName("crash")
+FORK: Final = MemoryName("crash-fork")
 LIMITS: Final = JournalLimits(records=5)
 
 
@@ -46,6 +47,14 @@ class Mark:
     seq: int
     observation_count: int
     weight_hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A promise that was broken."""
+
+    kind: Literal["lost", "doubled", "corrupt"]
+    text: str
 
 
 def _observe(request_id: str, *texts: str) -> Step:
@@ -81,7 +90,7 @@ SCENARIO: Final[tuple[Step, ...]] = (
     Step("consolidate", lambda writer: writer.consolidate(1)),
     _forget("the spare key"),
     _observe("g", "Rain is forecast for the weekend."),
-    Step("fork", lambda writer: writer.fork(Tag("v1"), MemoryName("crash-fork"))),
+    Step("fork", lambda writer: writer.fork(Tag("v1"), FORK)),
     _checkpoint("v2"),
     _observe("h", "The tailor needs the jacket until Friday."),
     Step("close", lambda writer: writer.close()),
@@ -141,17 +150,25 @@ def run_and_die(url: str, options: dict[str, Any], last_instant: int, log_path: 
         log.write(f"instants {instants.count}\n")
 
 
-def check_recovery(store: ObjectStore, marks: Sequence[Mark], acknowledged: int) -> str | None:
+def check_recovery(store: ObjectStore, marks: Sequence[Mark], acknowledged: int) -> Finding | None:
     """What is wrong after a death that followed ``acknowledged`` steps; None when every promise was kept.
 
     The recovered state is that of the acknowledged steps, or with the step under way; that step and the rest can then
     be done and lead to the same end as without a death.
     """
+    try:
+        return _check_recovered(store, marks, acknowledged) or _check_end(store, marks)
+    except NeuralMemoryError as error:
+        return Finding("corrupt", f"recovery after {acknowledged} steps failed: {error}")
+
+
+def _check_recovered(store: ObjectStore, marks: Sequence[Mark], acknowledged: int) -> Finding | None:
+    """The state that the next writer finds; it then does the steps that are left."""
     writer = MemoryWriter.open(store, NAME, WriterSettings(limits=LIMITS))
     found = mark_of(writer)
     if found not in marks[acknowledged : acknowledged + 2]:
         writer.close(must_fold=False)
-        return f"recovered {found}, expected {marks[acknowledged]} or the next"
+        return _finding(found, marks[acknowledged : acknowledged + 2])
     is_done = found != marks[acknowledged]
     for step in SCENARIO[acknowledged + is_done :]:
         try:
@@ -159,10 +176,27 @@ def check_recovery(store: ObjectStore, marks: Sequence[Mark], acknowledged: int)
         except Conflict as conflict:
             if conflict.code not in {"CHECKPOINT_EXISTS", "MEMORY_EXISTS"}:
                 raise
-    reopened = MemoryWriter.open(store, NAME, WriterSettings(limits=LIMITS))
-    end = mark_of(reopened)
-    tags = reopened.stats().checkpoint_tags
-    reopened.close()
-    if end != marks[-1] or tags != ("v1", "v2"):
-        return f"ended at {end} with {tags}, expected {marks[-1]}"
     return None
+
+
+def _check_end(store: ObjectStore, marks: Sequence[Mark]) -> Finding | None:
+    """The memory after its day, its versions and its fork, each read from storage anew."""
+    reopened = MemoryWriter.open(store, NAME, WriterSettings(limits=LIMITS))
+    end, tags = mark_of(reopened), reopened.stats().checkpoint_tags
+    reopened.close()
+    if end != marks[-1]:
+        return _finding(end, marks[-1:])
+    if tags != ("v1", "v2"):
+        return Finding("lost", f"the versions are {tags}, not v1 and v2")
+    fork = MemoryWriter.open(store, FORK)
+    origin = marks[1 + [step.label for step in SCENARIO].index("checkpoint v1")]
+    forked = mark_of(fork)
+    fork.close()
+    return None if forked == origin else _finding(forked, [origin])
+
+
+def _finding(found: Mark, allowed: Sequence[Mark]) -> Finding:
+    """Fewer observations than any allowed state are lost ones, more are doubled ones, as many are wrong ones."""
+    counts = [mark.observation_count for mark in allowed]
+    is_fewer, is_more = found.observation_count < min(counts), found.observation_count > max(counts)
+    return Finding("lost" if is_fewer else "doubled" if is_more else "corrupt", f"found {found}, expected {allowed}")
