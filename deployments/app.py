@@ -15,6 +15,7 @@ from cluster.ray_backend import RayBackend
 from deployments.health import Readiness
 from deployments.http.api import build_api
 from deployments.http.services import Services
+from deployments.mcp_door import mount_mcp
 from deployments.serve_encoder import EncoderReplica, ServeEncoderPool
 from deployments.settings import Settings
 from memory_core.ids import EncoderId
@@ -43,7 +44,7 @@ class Ingress:
         settings = self._settings
         backend = RayBackend(settings.storage_url, encoders, call_deadline_s=settings.call_deadline_s)
         default_encoder = EncoderId(settings.encoder)
-        return build_api(
+        api = build_api(
             Services(
                 backend=backend,
                 encoders=encoders,
@@ -53,6 +54,8 @@ class Ingress:
                 owner_pid=backend.owner_pid,
             )
         )
+        mount_mcp(api, settings, backend, encoders)
+        return api
 
 
 class ApplicationArguments(BaseModel):

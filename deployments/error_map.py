@@ -55,18 +55,18 @@ def retry_after_s(error: errors.NeuralMemoryError) -> float | None:
     return RETRY_AFTER_DEFAULT_S if error.retryable else None
 
 
-def error_body(error: errors.NeuralMemoryError, request_id: str) -> dict[str, Any]:
-    """The body of every error answer: ``{"error": {code, message, hint, request_id, retry_after_s?}}``."""
-    inner: dict[str, Any] = {
-        "code": error.code,
-        "message": error.message,
-        "hint": error.hint,
-        "request_id": request_id,
-    }
+def error_content(error: errors.NeuralMemoryError) -> dict[str, Any]:
+    """What every door says of an error: ``{code, message, hint, retry_after_s?}``."""
+    content: dict[str, Any] = {"code": error.code, "message": error.message, "hint": error.hint}
     wait_s = retry_after_s(error)
     if wait_s is not None:
-        inner["retry_after_s"] = wait_s
-    return {"error": inner}
+        content["retry_after_s"] = wait_s
+    return content
+
+
+def error_body(error: errors.NeuralMemoryError, request_id: str) -> dict[str, Any]:
+    """The body of every error answer: ``{"error": {code, message, hint, request_id, retry_after_s?}}``."""
+    return {"error": {**error_content(error), "request_id": request_id}}
 
 
 def error_from_answer(status: int, body: object) -> errors.NeuralMemoryError:

@@ -30,7 +30,8 @@ class Settings(BaseSettings):
     memory_storage_path: where memories live, a local path or a storage URL (``file:///data``, ``memory://test``).
     encoder: the encoder of memories that name none. more_encoders: others that name a place (``hf:...``,
     ``static:...``) and may be used, with commas between. call_deadline_s: how long a call waits for a memory that
-    restarts.
+    restarts. mcp_tools: which tools MCP clients see. mcp_memory: the memory that /mcp works on. allowed_hosts: names,
+    beside those of this machine, under which MCP clients and browsers may reach the service, with commas between.
     """
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore")
@@ -40,6 +41,9 @@ class Settings(BaseSettings):
     port: int = Field(default=8000, ge=1, le=65535)
     encoder: str = "minilm"
     more_encoders: str = ""
+    mcp_tools: Literal["core", "full"] = "core"
+    mcp_memory: str = "default"
+    allowed_hosts: str = ""
     log_level: LogLevel = "INFO"
     max_body_bytes: int = Field(default=4 * MIB, ge=1024)
     call_deadline_s: float = Field(default=60.0, gt=0)
@@ -63,6 +67,16 @@ class Settings(BaseSettings):
     def served_encoders(self) -> tuple[str, ...]:
         """Encoders that name a place and may be used."""
         return tuple(name.strip() for name in self.more_encoders.split(",") if name.strip())
+
+    @property
+    def served_hosts(self) -> tuple[str, ...]:
+        """Names beside those of this machine under which the service is reached."""
+        return tuple(host.strip() for host in self.allowed_hosts.split(",") if host.strip())
+
+    @property
+    def mcp_url(self) -> str:
+        """Where an MCP client on this machine connects."""
+        return f"{self.base_url}/mcp"
 
     @property
     def is_loopback(self) -> bool:

@@ -107,6 +107,7 @@ def _serve_here(settings: Settings, proxy: Proxy) -> None:
 
 def _announce(settings: Settings, logs_folder: str) -> None:
     output.out.print(f"Ready on {settings.base_url} (API: {settings.base_url}/docs)", markup=False, soft_wrap=True)
+    output.out.print(f"MCP: {settings.mcp_url} (or /memories/NAME/mcp)", markup=False, soft_wrap=True)
     output.out.print(f"logs of the processes: {logs_folder}", markup=False, soft_wrap=True)
 
 
@@ -121,6 +122,7 @@ def _serve_detached(settings: Settings, proxy: Proxy) -> None:
             service.stop()
             raise
     output.out.print(f"Ready on {service.base_url} (log: {service.log}). End it with: neural-memory stop", markup=False)
+    output.out.print(f"MCP: {settings.mcp_url} (or /memories/NAME/mcp)", markup=False)
 
 
 def _run_file(settings: Settings) -> RunFile:

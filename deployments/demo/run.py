@@ -113,12 +113,14 @@ def _say_goodbye(screen: Screen, service: ServiceProcess, settings: Settings, is
     kept = [
         f"neural-memory infer {name} 'How do I copy a folder?'{at}",
         f"curl -s {url}/v1/memories/{name}/infer {ask}",
+        f"claude mcp add --transport http neural-memory {url}/memories/{name}/mcp   # or any other MCP client",
         f"neural-memory stop{port}",
     ]
     ended = [
         f"neural-memory serve --detach{port}",
         f"neural-memory create my-notes{at}",
         f"neural-memory observe my-notes 'The first thing worth remembering.'{at}",
+        f"claude mcp add --transport http neural-memory {url}/memories/my-notes/mcp   # or any other MCP client",
     ]
     for command in kept if is_kept else ended:
         console.print(f"  {command}", markup=False, highlight=False, soft_wrap=True)

@@ -1,0 +1,1 @@
+"""The MCP door: tools, resources, prompts and completion over MemoryBackend, by streamable HTTP and stdio."""

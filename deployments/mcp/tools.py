@@ -1,0 +1,178 @@
+"""What the tools do: check the arguments as every door does, call the backend, return its value."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, fields
+from typing import Any, Final
+
+from deployments.mcp import arguments as takes
+from deployments.mcp.answers import InferAnswer
+from deployments.mcp.attention_picture import attention_png
+from deployments.mcp.caller import Caller
+from deployments.mcp.observing import Report, observe
+from deployments.text_rules import check_description, check_label, check_text
+from memory_core.errors import InvalidInput
+from memory_core.ids import PatternId, parse_memory_name, parse_tag
+from memory_core.insight_results import AttentionMap, ExplainResult, PredictResult
+from memory_core.results import (
+    CheckpointInfo,
+    CheckpointPage,
+    ConsolidateResult,
+    ForgetReceipt,
+    ForgetSelection,
+    ForkResult,
+    InferOptions,
+    MemoryInfo,
+    MemoryPage,
+    MemoryStats,
+    RestoreResult,
+    SurpriseResult,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class WithPicture:
+    """An answer that comes with a PNG."""
+
+    answer: Any
+    png: bytes
+
+
+async def _observe(caller: Caller, sent: takes.ObserveArguments, report: Report) -> Any:
+    return await observe(caller, sent, report)
+
+
+async def _infer(caller: Caller, sent: takes.InferArguments, _: Report) -> InferAnswer:
+    _refuse_unsupported(sent, "temperature", "max_tokens", why="answers are put together from what was observed")
+    name = caller.named(sent.memory)
+    check_text(sent.prompt, "prompt")
+    check_label(sent.domain, "domain")
+    found = await caller.backend.infer(name, sent.prompt, InferOptions(domain=sent.domain))
+    attention = await caller.backend.attention_map(name, sent.prompt) if sent.return_attention else None
+    return InferAnswer(**{field.name: getattr(found, field.name) for field in fields(found)}, attention=attention)
+
+
+async def _surprise(caller: Caller, sent: takes.SurpriseArguments, _: Report) -> SurpriseResult:
+    _refuse_unsupported(sent, "domain", why="surprise looks at everything a memory knows")
+    check_text(sent.input, "input")
+    (result,) = await caller.backend.surprise(caller.named(sent.memory), [sent.input])
+    return result
+
+
+async def _consolidate(caller: Caller, sent: takes.ConsolidateArguments, report: Report) -> ConsolidateResult:
+    _refuse_unsupported(sent, "ewc_lambda", why="the strength of protection is fixed")
+    await report(0, 1, "consolidating")
+    result = await caller.backend.consolidate(caller.named(sent.memory), steps=sent.steps)
+    await report(1, 1, "consolidated")
+    return result
+
+
+async def _checkpoint(caller: Caller, sent: takes.CheckpointArguments, _: Report) -> CheckpointInfo:
+    if not sent.include_momentum:
+        raise _unsupported("include_momentum", "momentum is part of every checkpoint")
+    description = sent.description or ""
+    check_description(description)
+    return await caller.backend.checkpoint(caller.named(sent.memory), parse_tag(sent.tag), description)
+
+
+async def _restore(caller: Caller, sent: takes.RestoreArguments, _: Report) -> RestoreResult:
+    if not sent.restore_momentum:
+        raise _unsupported("restore_momentum", "momentum is part of every checkpoint")
+    return await caller.backend.restore(caller.named(sent.memory), parse_tag(sent.tag))
+
+
+async def _fork(caller: Caller, sent: takes.ForkArguments, _: Report) -> ForkResult:
+    name, tag = caller.named(sent.memory), parse_tag(sent.source_tag)
+    new_name = parse_memory_name(sent.new_tag)
+    check_description(sent.description or "")
+    forked = await caller.backend.fork(name, tag, new_name)
+    if sent.description:
+        # A description belongs to a version: the first one of the fork, under the tag that was asked for.
+        await caller.backend.checkpoint(new_name, parse_tag(sent.new_tag), sent.description)
+    return forked
+
+
+async def _list_checkpoints(caller: Caller, sent: takes.ListCheckpointsArguments, _: Report) -> CheckpointPage:
+    name = caller.named(sent.memory)
+    return await caller.backend.list_checkpoints(name, prefix=sent.prefix, limit=sent.limit, cursor=sent.cursor)
+
+
+async def _stats(caller: Caller, sent: takes.StatsArguments, _: Report) -> MemoryStats:
+    return await caller.backend.stats(caller.named(sent.memory), detailed=sent.detailed)
+
+
+async def _attention_map(caller: Caller, sent: takes.AttentionMapArguments, _: Report) -> AttentionMap | WithPicture:
+    check_text(sent.query, "query")
+    found = await caller.backend.attention_map(caller.named(sent.memory), sent.query, top_k=sent.top_k)
+    return WithPicture(found, attention_png(found)) if sent.image else found
+
+
+async def _explain(caller: Caller, sent: takes.ExplainArguments, _: Report) -> ExplainResult:
+    check_label(sent.domain, "domain")
+    return await caller.backend.explain(caller.named(sent.memory), top_k=sent.top_k, domain=sent.domain)
+
+
+async def _list_memories(caller: Caller, sent: takes.ListMemoriesArguments, _: Report) -> MemoryPage:
+    return await caller.backend.list_memories(limit=sent.limit, cursor=sent.cursor)
+
+
+async def _create_memory(caller: Caller, sent: takes.CreateMemoryArguments, _: Report) -> MemoryInfo:
+    chosen = sent.model_dump(exclude_none=True, exclude={"name"})
+    check_label(sent.encoder, "encoder")
+    return await caller.create_chosen(parse_memory_name(sent.name), chosen)
+
+
+async def _forget(caller: Caller, sent: takes.ForgetArguments, _: Report) -> ForgetReceipt:
+    if sent.subject is not None:
+        check_text(sent.subject, "subject")
+    check_label(sent.occurred_from, "occurred_from")
+    check_label(sent.occurred_to, "occurred_to")
+    selection = ForgetSelection(
+        subject=sent.subject,
+        patterns=tuple(map(PatternId, sent.patterns)),
+        seq_from=sent.seq_from,
+        seq_to=sent.seq_to,
+        occurred_from=sent.occurred_from,
+        occurred_to=sent.occurred_to,
+    )
+    return await caller.backend.forget(caller.named(sent.memory), selection, is_dry_run=sent.dry_run)
+
+
+async def _predict_next(caller: Caller, sent: takes.PredictNextArguments, _: Report) -> PredictResult:
+    if sent.text is not None:
+        check_text(sent.text, "text")
+    check_label(sent.session, "session")
+    name = caller.named(sent.memory)
+    return await caller.backend.predict_next(name, text=sent.text, session=sent.session, top_k=sent.top_k)
+
+
+def _refuse_unsupported(sent: takes.Arguments, *names: str, why: str) -> None:
+    for name in names:
+        if getattr(sent, name) is not None:
+            raise _unsupported(name, why)
+
+
+def _unsupported(name: str, why: str) -> InvalidInput:
+    return InvalidInput(f"This service does not take {name}: {why}.", hint=f"Leave {name} out.")
+
+
+Handler = Callable[[Caller, Any, Report], Awaitable[Any]]
+
+HANDLERS: Final[dict[str, Handler]] = {
+    "observe": _observe,
+    "infer": _infer,
+    "surprise": _surprise,
+    "consolidate": _consolidate,
+    "checkpoint": _checkpoint,
+    "restore": _restore,
+    "fork": _fork,
+    "list_checkpoints": _list_checkpoints,
+    "stats": _stats,
+    "attention_map": _attention_map,
+    "explain": _explain,
+    "list_memories": _list_memories,
+    "create_memory": _create_memory,
+    "forget": _forget,
+    "predict_next": _predict_next,
+}
