@@ -26,8 +26,9 @@ _READ_THREADS: Final = 2
 class MemoryActor:
     """One memory, one writer. Methods raise NeuralMemoryError subclasses; anything else is a bug."""
 
-    def __init__(self, storage_url: str, name: MemoryName) -> None:
+    def __init__(self, storage_url: str, name: MemoryName, durability: str = "group") -> None:
         self._storage_url = storage_url
+        self._durability = durability
         self._name = name
         # Writers that wait together share one disk sync, so there are many threads that mostly wait.
         self._writes = ThreadPoolExecutor(_WRITE_THREADS, thread_name_prefix="write")
@@ -80,12 +81,14 @@ class MemoryActor:
     def _open(self) -> MemoryWriter:
         import torch
 
+        from memory_core.durability import Durability
         from memory_core.storage.open_store import open_store
-        from memory_core.writer import MemoryWriter
+        from memory_core.writer import MemoryWriter, WriterSettings
 
         # Many owners share a machine; one thread each keeps them from fighting over its cores.
         torch.set_num_threads(1)
-        return MemoryWriter.open(open_store(self._storage_url), self._name)
+        settings = WriterSettings(durability=Durability.parse(self._durability))
+        return MemoryWriter.open(open_store(self._storage_url), self._name, settings)
 
 
 def _has_ended(opening: Future[MemoryWriter]) -> bool:

@@ -49,15 +49,24 @@ _T = TypeVar("_T")
 class RayBackend:
     """Memories of the volume at ``storage_url`` on the connected cluster.
 
-    ``call_deadline_s`` bounds one operation, with the restart of a memory's process inside it.
+    ``call_deadline_s`` bounds one operation, with the restart of a memory's process inside it. ``durability``: see
+    ``memory_core.durability``.
     """
 
-    def __init__(self, storage_url: str, encoders: EncoderPool, *, call_deadline_s: float = CALL_DEADLINE_S) -> None:
+    def __init__(
+        self,
+        storage_url: str,
+        encoders: EncoderPool,
+        *,
+        call_deadline_s: float = CALL_DEADLINE_S,
+        durability: str = "group",
+    ) -> None:
         if urlsplit(storage_url).scheme == "memory":
             raise InvalidInput(
                 "A memory:// volume lives in one process and cannot be shared by actors.", hint="Use a file:// volume."
             )
         self._storage_url = storage_url
+        self._durability = durability
         self._volume_id = hashlib.sha256(storage_url.encode()).hexdigest()[:12]
         self._encoders = encoders
         self._owners = Owners(call_deadline_s)
@@ -310,7 +319,7 @@ class RayBackend:
 
     def _owner_spec(self, known: KnownMemory) -> OwnerSpec:
         actor_name = f"memory:{self._volume_id}:{known.uid}"
-        return OwnerSpec(actor_name, MemoryActor, (self._storage_url, known.name))
+        return OwnerSpec(actor_name, MemoryActor, (self._storage_url, known.name, self._durability))
 
 
 def _tagged(page: CheckpointPage, tag: Tag, error: Conflict) -> CheckpointInfo:

@@ -42,7 +42,12 @@ class Ingress:
     def __serve_build_asgi_app__(self) -> FastAPI:
         encoders = ServeEncoderPool(self._encoder)
         settings = self._settings
-        backend = RayBackend(settings.storage_url, encoders, call_deadline_s=settings.call_deadline_s)
+        backend = RayBackend(
+            settings.storage_url,
+            encoders,
+            call_deadline_s=settings.call_deadline_s,
+            durability=settings.memory_durability,
+        )
         default_encoder = EncoderId(settings.encoder)
         api = build_api(
             Services(

@@ -6,10 +6,12 @@ from typing import Any
 
 from deployments.memory_spec import complete_config
 from deployments.settings import Settings
+from memory_core.durability import Durability
 from memory_core.encoding.registry import LocalEncoderPool
 from memory_core.ids import EncoderId, MemoryName
 from memory_core.local_backend import LocalBackend
 from memory_core.results import MemoryInfo
+from memory_core.writer import WriterSettings
 
 
 class LocalConnection(LocalBackend):
@@ -19,7 +21,11 @@ class LocalConnection(LocalBackend):
         """Open the volume and prepare the encoders of ``settings``."""
         self._pool = LocalEncoderPool()
         self._default_encoder = EncoderId(settings.encoder)
-        super().__init__(settings.storage_url, self._pool)
+        super().__init__(
+            settings.storage_url,
+            self._pool,
+            WriterSettings(durability=Durability.parse(settings.memory_durability)),
+        )
 
     async def create_chosen(self, name: MemoryName, chosen: dict[str, Any]) -> MemoryInfo:
         """Create with some settings chosen and the rest decided by the encoder."""

@@ -90,6 +90,7 @@ def serve_arguments(settings: Settings, proxy: str) -> list[str]:
         "--storage": settings.storage_url,
         "--encoder": settings.encoder,
         "--log-level": settings.log_level,
+        "--durability": settings.memory_durability,
         "--proxy": proxy,
     }
     return [part for pair in values.items() for part in pair]

@@ -8,6 +8,9 @@ from typing import Literal
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from memory_core.durability import Durability
+from memory_core.errors import InvalidInput
+
 MIB = 1024 * 1024
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
 
@@ -32,6 +35,7 @@ class Settings(BaseSettings):
     ``static:...``) and may be used, with commas between. call_deadline_s: how long a call waits for a memory that
     restarts. mcp_tools: which tools MCP clients see. mcp_memory: the memory that /mcp works on. allowed_hosts: names,
     beside those of this machine, under which MCP clients and browsers may reach the service, with commas between.
+    memory_durability: ``sync``, ``group`` or ``group(MS)``, see ``memory_core.durability``.
     """
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore")
@@ -47,11 +51,21 @@ class Settings(BaseSettings):
     log_level: LogLevel = "INFO"
     max_body_bytes: int = Field(default=4 * MIB, ge=1024)
     call_deadline_s: float = Field(default=60.0, gt=0)
+    memory_durability: str = "group"
 
     @field_validator("memory_storage_path")
     @classmethod
     def _as_url(cls, raw: str) -> str:
         return raw if "://" in raw else Path(raw).expanduser().absolute().as_uri()
+
+    @field_validator("memory_durability")
+    @classmethod
+    def _as_durability(cls, raw: str) -> str:
+        try:
+            Durability.parse(raw)
+        except InvalidInput as error:
+            raise ValueError(f"{error.message} {error.hint}") from error
+        return raw
 
     @field_validator("log_level", mode="before")
     @classmethod

@@ -1,7 +1,8 @@
 """Many waiting callers, one disk sync.
 
 The first caller commits at once; whoever arrives meanwhile waits and is committed together with all others that
-wait, by the first of them. So the group grows with the load, and an idle memory pays no delay.
+wait, by the first of them. So the group grows with the load. A group may wait, for a bounded time, until as many are
+there as came together last time: callers that have just been answered are about to be back. A lone caller never waits.
 """
 
 from __future__ import annotations
@@ -64,10 +65,15 @@ class Waiting(Generic[R, A]):
 class GroupCommit(Generic[R, A]):
     """Calls ``commit`` with one group at a time, never two at once; ``commit`` settles every member."""
 
-    def __init__(self, commit: Callable[[list[Waiting[R, A]]], None], group_max: int = 256) -> None:
+    def __init__(
+        self, commit: Callable[[list[Waiting[R, A]]], None], group_max: int = 256, delay_s: float = 0.0
+    ) -> None:
         self._commit = commit
         self._group_max = group_max
+        self._delay_s = delay_s
+        self._last_size = 1
         self._lock = threading.Lock()
+        self._arrived = threading.Condition(self._lock)
         self._queue: deque[Waiting[R, A]] = deque()
         self._is_led = False
 
@@ -76,6 +82,7 @@ class GroupCommit(Generic[R, A]):
         waiting: Waiting[R, A] = Waiting(request)
         with self._lock:
             self._queue.append(waiting)
+            self._arrived.notify()
             leads, self._is_led = not self._is_led, True
         if not leads:
             waiting.wait()
@@ -85,7 +92,9 @@ class GroupCommit(Generic[R, A]):
 
     def _commit_next_group(self) -> None:
         with self._lock:
+            self._arrived.wait_for(lambda: len(self._queue) >= self._last_size, self._delay_s)
             group = [self._queue.popleft() for _ in range(min(len(self._queue), self._group_max))]
+            self._last_size = len(group)
         try:
             self._commit(group)
         except BaseException as error:

@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from memory_core.errors import Fenced, Internal, NeuralMemoryError, Unavailable
-from memory_core.ids import Seq
+from memory_core.learner import BrokeOn, learning_broke
 from memory_core.lifecycle import effects as do
 from memory_core.lifecycle import events as on
 from memory_core.lifecycle.answers import Answer
 from memory_core.lifecycle.effects import Effect
 from memory_core.lifecycle.machine import JournalLimits, Life, Phase, step
-from memory_core.owned_memory import OwnedMemory, learning_broke
+from memory_core.owned_memory import OwnedMemory
 from memory_core.results import EncodedText, ForgetSelection
 from memory_core.storage.records import JournalRecord
 
@@ -146,14 +146,13 @@ class MemoryOwner:
         return plain[type(effect)]()
 
     def _apply_group(self) -> on.GroupApplied:
-        """Learn record after record. When learning itself breaks, the record is marked and this writer ends."""
-        for record in self._group.records:
-            try:
-                self._group.answers.append(self.memory.apply(record))
-            except Exception as error:
-                self._group.broken = record
-                self.memory.mark_broken(record, Seq(self._group.records[-1].last_seq + 1))
-                raise learning_broke() from error
+        """Learn the group. When learning itself breaks on a record, it is marked and this writer ends."""
+        try:
+            self._group.answers = self.memory.learn(self._group.records)
+        except BrokeOn as error:
+            self._group.broken = error.record
+            self.memory.mark(self._group.records, error.record)
+            raise learning_broke() from error
         return on.GroupApplied()
 
 

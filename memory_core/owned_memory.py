@@ -15,19 +15,19 @@ from typing import TypeVar
 
 from memory_core import engine
 from memory_core.config import MemoryConfig
-from memory_core.errors import CorruptData, Internal, LearningFailed, NeuralMemoryError, NotFound
+from memory_core.errors import CorruptData, Internal, NotFound
 from memory_core.ids import MemoryName, Seq, Tag
+from memory_core.learner import BrokeTogether, Learner, Marks, batches
 from memory_core.lifecycle import events as on
-from memory_core.lifecycle.answers import Answer, AnswerTable, Refusal
+from memory_core.lifecycle.answers import Answer, AnswerTable
 from memory_core.lifecycle.effects import HeadKind
-from memory_core.observe_request import content_digest
-from memory_core.results import ConsolidateResult, EncodedText, ForgetReceipt, ForgetSelection, ObserveOutcome
+from memory_core.results import ConsolidateResult, EncodedText, ForgetReceipt, ForgetSelection
 from memory_core.state import MemoryState, StateParts
 from memory_core.storage.blobs import BlobRef
 from memory_core.storage.catalog import Catalog
 from memory_core.storage.checkpoints import CheckpointShelf
 from memory_core.storage.journal import Run
-from memory_core.storage.lineage import NEW_LINEAGE, Lineage, advanced, branched
+from memory_core.storage.lineage import Lineage, branched
 from memory_core.storage.manifest import Checkpoint, Head, Snapshot
 from memory_core.storage.memory_files import MemoryFiles, StateFacts, checkpoint_exists
 from memory_core.storage.object_store import ObjectStore
@@ -56,16 +56,13 @@ class OwnedMemory:
     """State, position and files of a memory that this process claimed."""
 
     files: MemoryFiles
-    state: MemoryState
     head: Head
+    _learner: Learner
 
     def __init__(self, store: ObjectStore, name: MemoryName, *, clock: Clock = utc_now, device: str = "cpu") -> None:
         self.name = name
         self.state_lock = threading.Lock()
         self.shelf = CheckpointShelf(store, Catalog(store))
-        self.answers = AnswerTable()
-        self.seq = Seq(0)
-        self.lineage: Lineage = NEW_LINEAGE
         self.candidate: Candidate | None = None
         self.consolidated: ConsolidateResult | None = None
         self.forgotten: ForgetReceipt | None = None
@@ -75,7 +72,27 @@ class OwnedMemory:
         self._clock = clock
         self._device = device
         self._closed_runs: tuple[Run, ...] = ()
-        self._skipped: tuple[Seq, ...] = ()
+        self._marks = Marks()
+
+    @property
+    def state(self) -> MemoryState:
+        """What was learned so far."""
+        return self._learner.state
+
+    @property
+    def seq(self) -> Seq:
+        """The last position that the state reflects."""
+        return self._learner.seq
+
+    @property
+    def lineage(self) -> Lineage:
+        """The history of the state."""
+        return self._learner.lineage
+
+    @property
+    def answers(self) -> AnswerTable:
+        """First answers by request id."""
+        return self._learner.answers
 
     @property
     def config(self) -> MemoryConfig:
@@ -107,21 +124,33 @@ class OwnedMemory:
     def _recover(self) -> on.MemoryRecovered:
         self.head = self.files.newest_head()
         snapshot = self.head.snapshot
-        self.state, self.seq, self.lineage = self._load(snapshot), snapshot.seq, snapshot.lineage
-        self._weight_hash = snapshot.weight_hash
-        if self.head.answers is not None:
-            self.answers = AnswerTable.from_json(self.files.read_bytes(self.head.answers))
-        records = list(self.files.journal_after(self.head))
-        skipped = {*self.head.skipped, *(record.skipped_seq for record in records if record.skipped_seq is not None)}
-        for record in records:
-            if record.observations and record.first_seq not in skipped:
-                self.apply(record)
-            elif record.observations:
-                self._pass_over(record)
+        groups = list(self.files.journal_after(self.head))
+        self._marks = self._marks_of(self.head, groups)
+        self._learner = self._replayed_or_singly(groups)
+        self._weight_hash = snapshot.weight_hash if self.seq == snapshot.seq else None
         closed = [run if run.last_seq is not None else replace(run, last_seq=self.seq) for run in self.head.runs]
-        self._skipped = tuple(sorted(skipped))
         self._closed_runs = tuple(run for run in closed if run.last_seq is not None and run.last_seq >= run.first_seq)
         return on.MemoryRecovered(snapshot.seq, self.seq, self.seq - snapshot.seq)
+
+    def _replayed_or_singly(self, groups: Sequence[Sequence[JournalRecord]]) -> Learner:
+        """A replay may be the first to learn a group, and break on it: then it is learned one by one, for ever."""
+        while True:
+            try:
+                return self._replayed(self.head, groups, self._marks)
+            except BrokeTogether as error:
+                group = next(group for group in groups if group[0].first_seq <= error.first_seq <= group[-1].last_seq)
+                self._marks = replace(self._marks, singly=self._marks.singly | {group[0].first_seq})
+
+    def _replayed(self, head: Head, groups: Sequence[Sequence[JournalRecord]], marks: Marks) -> Learner:
+        """A head's snapshot with groups of the journal that follows it learned, beside the current state."""
+        snapshot = head.snapshot
+        answers = AnswerTable()
+        if head.answers is not None:
+            answers = AnswerTable.from_json(self.files.read_bytes(head.answers))
+        learner = Learner(self._load(snapshot), snapshot.seq, snapshot.lineage, answers)
+        for group in groups:
+            learner.replay(group, marks)
+        return learner
 
     def append(self, records: Sequence[JournalRecord]) -> on.FrameAppended:
         """Make a group durable."""
@@ -132,24 +161,38 @@ class OwnedMemory:
         self.files.require_newest()
         return on.EpochVerified()
 
-    def apply(self, record: JournalRecord) -> Answer:
-        """Learn one record, live or in a replay; a refusal by the learning step is its answer and changes nothing."""
-        refusal: Refusal | None = None
-        outcomes: tuple[ObserveOutcome, ...] = ()
-        with self.state_lock:
-            self._weight_hash = None
-            try:
-                self.state, outcomes = engine.observe(
-                    self.state, record.observations, first_seq=record.first_seq, learning_rate=record.learning_rate
-                )
-            except NeuralMemoryError as error:
-                refusal = Refusal.of(error)
-            self._advance(record)
-            return self._answer(record, outcomes, refusal)
+    def learn(self, group: Sequence[JournalRecord]) -> list[Answer]:
+        """Learn a durable group; an answer for each record. Raises BrokeOn, with the state of no use any more."""
+        answers: list[Answer] = []
+        for batch in batches(group):
+            with self.state_lock:
+                self._weight_hash = None
+                try:
+                    answers += self._learner.learn(batch)
+                except BrokeTogether:
+                    return self._learn_singly(group)
+        return answers
 
-    def mark_broken(self, record: JournalRecord, next_seq: Seq) -> None:
-        """Journal that the learning step itself broke on a record, so that no recovery tries it again."""
-        self.files.append([JournalRecord(first_seq=next_seq, skipped_seq=record.first_seq)])
+    def mark(self, group: Sequence[JournalRecord], broken: JournalRecord | None = None) -> None:
+        """Journal that a group is learned one by one, and that one of its records is never learned at all."""
+        self.files.append(
+            [
+                JournalRecord(
+                    first_seq=Seq(group[-1].last_seq + 1),
+                    skipped_seq=None if broken is None else broken.first_seq,
+                    singly_seq=group[0].first_seq,
+                )
+            ]
+        )
+
+    def _learn_singly(self, group: Sequence[JournalRecord]) -> list[Answer]:
+        """Start again from the state before the group."""
+        groups = list(self.files.journal_after(self.head))
+        before = [known for known in groups if known[0].first_seq < group[0].first_seq]
+        self._learner = self._replayed(self.head, before, self._marks_of(self.head, groups))
+        answers = [self._learner.learn_one(record) for record in group]
+        self.mark(group)
+        return answers
 
     def write_checkpoint(self, tag: Tag, description: str) -> on.CheckpointWritten:
         """Store the current state by content, unless the newest head names just that."""
@@ -210,7 +253,8 @@ class OwnedMemory:
             number=number,
             snapshot=self._snapshot_for(kind, number),
             runs=(*self._closed_runs, open_run) if is_seal else (open_run,),
-            skipped=self._skipped if is_seal else (),
+            skipped=tuple(sorted(self._marks.skipped)) if is_seal else (),
+            singly=tuple(sorted(self._marks.singly)) if is_seal else (),
             answers=self.head.answers if is_seal else self._write_answers(number),
         )
         self.files.publish_head(head)
@@ -221,7 +265,7 @@ class OwnedMemory:
         """Make the candidate the current state."""
         candidate, self.candidate = _required(self.candidate), None
         with self.state_lock:
-            self.state, self.seq, self.lineage = candidate.state, candidate.seq, candidate.lineage
+            self._learner = Learner(candidate.state, candidate.seq, candidate.lineage, self.answers)
             self._weight_hash = self.head.snapshot.weight_hash
         return on.StateAdopted(candidate.seq)
 
@@ -243,6 +287,10 @@ class OwnedMemory:
     @property
     def _is_head_current(self) -> bool:
         return self.head.snapshot.seq == self.seq
+
+    @staticmethod
+    def _marks_of(head: Head, groups: Sequence[Sequence[JournalRecord]]) -> Marks:
+        return Marks(frozenset(head.skipped), frozenset(head.singly)).with_journal(groups)
 
     def _snapshot_for(self, kind: HeadKind, number: int) -> Snapshot:
         if kind is HeadKind.SEAL:
@@ -279,26 +327,6 @@ class OwnedMemory:
             )
         return state
 
-    def _pass_over(self, record: JournalRecord) -> None:
-        self._advance(record)
-        self._answer(record, (), Refusal.of(learning_broke()))
-
-    def _advance(self, record: JournalRecord) -> None:
-        self.seq = record.last_seq
-        self.lineage = advanced(self.lineage, record.last_seq, self.state.observation_count)
-
-    def _answer(self, record: JournalRecord, outcomes: tuple[ObserveOutcome, ...], refusal: Refusal | None) -> Answer:
-        answer = Answer(
-            digest=content_digest(record.observations, record.learning_rate) if record.request_id else "",
-            outcomes=outcomes,
-            capacity_used=engine.capacity_used(self.state),
-            observation_count=self.state.observation_count,
-            refusal=refusal,
-        )
-        if record.request_id:
-            self.answers.remember(record.request_id, answer)
-        return answer
-
 
 def _facts(chosen: Candidate, parts: StateParts, weight_hash: str) -> StateFacts:
     return StateFacts(
@@ -308,14 +336,6 @@ def _facts(chosen: Candidate, parts: StateParts, weight_hash: str) -> StateFacts
         pattern_count=chosen.state.pattern_count,
         lineage=chosen.lineage,
         header=parts.header,
-    )
-
-
-def learning_broke() -> LearningFailed:
-    """The answer to a request on which the learning step itself broke."""
-    return LearningFailed(
-        "Learning failed on this request, and it was left out.",
-        hint="Report this; the memory is as if the request had never been sent.",
     )
 
 

@@ -16,6 +16,7 @@ from typing import Final, TypeVar
 from memory_core import engine
 from memory_core.config import MemoryConfig
 from memory_core.consolidation.forget import LISTED_MAX
+from memory_core.durability import Durability
 from memory_core.errors import Fenced, Internal, LearningFailed, ReadOnly, Unavailable
 from memory_core.group_commit import GroupCommit, Waiting
 from memory_core.holders import with_holders
@@ -61,7 +62,7 @@ class WriterSettings:
     """How a writer works. device: of the state's tensors. on_effect: called before each effect (tests, tracing)."""
 
     limits: JournalLimits = field(default_factory=JournalLimits)
-    group_max: int = 256
+    durability: Durability = field(default_factory=Durability)
     device: str = "cpu"
     clock: Clock = utc_now
     on_effect: OnEffect | None = None
@@ -78,7 +79,9 @@ class MemoryWriter(WriterInsight):
         super().__init__(name, StoredStates(store, self._memory.shelf, settings.device))
         self._owner = MemoryOwner(self._memory, settings.limits, settings.on_effect)
         self._lane = threading.Lock()
-        self._groups: GroupCommit[ObserveRequest, ObserveResult] = GroupCommit(self._commit, settings.group_max)
+        self._groups: GroupCommit[ObserveRequest, ObserveResult] = GroupCommit(
+            self._commit, settings.durability.group_max, settings.durability.delay_s(store)
+        )
 
     @classmethod
     def open(cls, store: ObjectStore, name: MemoryName, settings: WriterSettings | None = None) -> MemoryWriter:
@@ -111,7 +114,7 @@ class MemoryWriter(WriterInsight):
     def observe(
         self, observations: Sequence[EncodedObservation], options: ObserveOptions | None = None
     ) -> ObserveResult:
-        """Learn one request as one chunk; returns after its record is durable and applied.
+        """Learn one request, together with those that wait beside it; returns after its record is durable and applied.
 
         The same request id with the same content gets its first answer again, with other content Conflict
         (IDEMPOTENCY_MISMATCH). Raises ReadOnly, InvalidInput, TooLarge, Saturated, LearningFailed, Fenced, Unavailable.

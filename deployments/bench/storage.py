@@ -20,6 +20,7 @@ import torch
 from deployments.bench.progress import Progress
 from deployments.bench.report import Report, conditions
 from memory_core.config import MemoryConfig
+from memory_core.durability import Durability
 from memory_core.ids import EncoderId, MemoryName, Tag
 from memory_core.results import EncodedObservation, EncodedText, Observation
 from memory_core.storage.catalog import PAGE_LIMIT_MAX
@@ -61,14 +62,14 @@ def run_storage(
 def _commits(folder: Path, observations: int, progress: Progress) -> dict[str, float]:
     """Observations a second of clients that write at once: in groups, and each with a sync of its own."""
     rates = {
-        name: _observe_at_once(folder / name, WriterSettings(group_max=group_max), observations, progress)
-        for name, group_max in (("group_commit_obs_per_s", 256), ("fsync_each_obs_per_s", 1))
+        name: _observe_at_once(folder / name, Durability.parse(durability), observations, progress)
+        for name, durability in (("group_commit_obs_per_s", "group"), ("fsync_each_obs_per_s", "sync"))
     }
     return {**rates, "group_commit_gain": rates["group_commit_obs_per_s"] / rates["fsync_each_obs_per_s"]}
 
 
-def _observe_at_once(folder: Path, settings: WriterSettings, observations: int, progress: Progress) -> float:
-    writer = _fresh_writer(folder, _config(), settings)
+def _observe_at_once(folder: Path, durability: Durability, observations: int, progress: Progress) -> float:
+    writer = _fresh_writer(folder, _config(), WriterSettings(durability=durability))
     shares = [[[item] for item in _observations(observations // CLIENTS, seed)] for seed in range(CLIENTS)]
 
     def observe_all(share: list[list[EncodedObservation]]) -> None:

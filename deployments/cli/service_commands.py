@@ -40,13 +40,24 @@ def serve(
     ] = None,
     encoder: Annotated[str | None, typer.Option(help="minilm, static, hash or hf:ID.", show_default="minilm")] = None,
     log_level: Annotated[str | None, typer.Option(help="DEBUG, INFO, WARNING or ERROR.", show_default="INFO")] = None,
+    durability: Annotated[
+        str | None,
+        typer.Option(help="sync, group or group(MS): what shares one disk sync.", show_default="group"),
+    ] = None,
     proxy: Annotated[
         Proxy, typer.Option(help="HTTP front: haproxy is several times faster, default runs everywhere.")
     ] = Proxy.AUTO,
     detach: Annotated[bool, typer.Option("--detach", "-d", help="Run in the background once it is ready.")] = False,
 ) -> None:
     """Start the service; Ctrl-C ends it."""
-    settings = chosen_settings(host=host, port=port, memory_storage_path=storage, encoder=encoder, log_level=log_level)
+    settings = chosen_settings(
+        host=host,
+        port=port,
+        memory_storage_path=storage,
+        encoder=encoder,
+        log_level=log_level,
+        memory_durability=durability,
+    )
     if detach:
         _serve_detached(settings, proxy)
     else:

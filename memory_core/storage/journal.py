@@ -62,16 +62,16 @@ class Journal:
         self._log.close()
 
 
-def read_run(store: ObjectStore, uid: str, run: Run) -> Iterator[JournalRecord]:
-    """The records of a run in order.
+def read_run(store: ObjectStore, uid: str, run: Run) -> Iterator[list[JournalRecord]]:
+    """The records of a run in order, in the groups that became durable together.
 
     Cuts a torn tail. CorruptData, naming the position, when a record is damaged or a position is missing.
     """
     expected = run.first_seq
     for segment in _segments(store, uid, run):
-        for record in _read_segment(store, segment, run, expected):
-            yield record
-            expected = Seq(record.last_seq + 1)
+        for group in _read_segment(store, segment, run, expected):
+            yield group
+            expected = Seq(group[-1].last_seq + 1)
         if run.last_seq is not None and expected > run.last_seq:
             return
     if run.last_seq is not None:
@@ -96,7 +96,9 @@ def _segments(store: ObjectStore, uid: str, run: Run) -> Iterator[tuple[str, boo
         yield key, key == wanted[-1]
 
 
-def _read_segment(store: ObjectStore, segment: tuple[str, bool], run: Run, expected: Seq) -> Iterator[JournalRecord]:
+def _read_segment(
+    store: ObjectStore, segment: tuple[str, bool], run: Run, expected: Seq
+) -> Iterator[list[JournalRecord]]:
     key, is_last = segment
     frames = split_frames(store.get(key))
     for payload, first_seq in zip(frames.payloads, frames.first_seqs, strict=True):
@@ -104,9 +106,9 @@ def _read_segment(store: ObjectStore, segment: tuple[str, bool], run: Run, expec
             return
         if first_seq != expected:
             raise _corrupt(key, expected, f"is missing, {first_seq} follows")
-        for record in unpack_payload(payload):
-            yield record
-            expected = Seq(record.last_seq + 1)
+        group = unpack_payload(payload)
+        yield group
+        expected = Seq(group[-1].last_seq + 1)
     if frames.damage is not None and not (is_last and _is_cut_allowed(store, frames, run, expected)):
         raise _corrupt(key, expected, f"cannot be read at byte {frames.damage_offset}, {frames.damage}")
 

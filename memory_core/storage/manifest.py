@@ -73,6 +73,7 @@ class Head:
 
     number: grows within an epoch. created_at, parent: of the memory. answers: table of idempotent answers.
     skipped: first positions of records in the closed runs on which learning broke; they are never applied.
+    singly: first positions of groups in the closed runs that are learned one by one.
     """
 
     epoch: Epoch
@@ -83,6 +84,7 @@ class Head:
     snapshot: Snapshot
     runs: tuple[Run, ...]
     skipped: tuple[Seq, ...] = ()
+    singly: tuple[Seq, ...] = ()
     answers: BlobRef | None = None
 
     def to_dict(self) -> dict[str, Any]:
@@ -96,6 +98,7 @@ class Head:
             "snapshot": self.snapshot.to_dict(),
             "runs": [run.to_dict() for run in self.runs],
             "skipped": list(self.skipped),
+            "singly": list(self.singly),
             "answers": None if self.answers is None else self.answers.to_dict(),
         }
 
@@ -111,6 +114,7 @@ class Head:
             snapshot=Snapshot.from_dict(raw["snapshot"]),
             runs=tuple(map(Run.from_dict, raw["runs"])),
             skipped=tuple(raw["skipped"]),
+            singly=tuple(raw["singly"]),
             answers=None if raw["answers"] is None else BlobRef.from_dict(raw["answers"]),
         )
 

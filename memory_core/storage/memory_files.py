@@ -90,8 +90,8 @@ class MemoryFiles:
         self._kept = (head,)
         return head
 
-    def journal_after(self, head: Head) -> Iterator[JournalRecord]:
-        """All records that follow the head, in order. A closed run that a crash left empty is skipped."""
+    def journal_after(self, head: Head) -> Iterator[list[JournalRecord]]:
+        """All records that follow the head, in their groups and in order. A closed run left empty is skipped."""
         for run in head.runs:
             yield from read_run(self._store, self._uid, run)
 

@@ -40,7 +40,8 @@ class JournalRecord:
     """One accepted observe request. Its observations have the positions first_seq..last_seq.
 
     A record without observations takes no position; it says that the request at ``skipped_seq`` broke the learning
-    step, was answered with an error, and is never applied again.
+    step, was answered with an error, and is never applied again, or that the group which begins at ``singly_seq`` is
+    learned one by one.
     """
 
     first_seq: Seq
@@ -48,6 +49,7 @@ class JournalRecord:
     learning_rate: float | None = None
     observations: tuple[EncodedObservation, ...] = ()
     skipped_seq: Seq | None = None
+    singly_seq: Seq | None = None
 
     @property
     def last_seq(self) -> Seq:
@@ -153,6 +155,7 @@ def _pack_record(record: JournalRecord) -> bytes:
             "request_id": record.request_id,
             "learning_rate": record.learning_rate,
             "skipped_seq": record.skipped_seq,
+            "singly_seq": record.singly_seq,
             "key_dim": record.observations[0].encoded.keys_SD.shape[1] if record.observations else 1,
             "observations": [
                 {**observation_to_dict(item.observation), "spans": item.encoded.spans} for item in record.observations
@@ -179,4 +182,5 @@ def _unpack_record(head: bytes, keys: bytes) -> JournalRecord:
         learning_rate=raw["learning_rate"],
         observations=tuple(observations),
         skipped_seq=raw["skipped_seq"],
+        singly_seq=raw["singly_seq"],
     )

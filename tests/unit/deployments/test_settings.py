@@ -51,3 +51,13 @@ def test_a_value_that_cannot_work_is_refused(bad: dict[str, object]) -> None:
 def test_a_service_on_all_interfaces_is_reached_on_loopback_and_is_not_private() -> None:
     settings = Settings(host="0.0.0.0", port=8001)
     assert (settings.base_url, settings.is_loopback) == ("http://127.0.0.1:8001", False)
+
+
+@pytest.mark.parametrize(("durability", "is_known"), [("sync", True), ("group(20)", True), ("never", False)])
+def test_durability_is_checked_at_start(durability: str, is_known: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MEMORY_DURABILITY", durability)
+    if is_known:
+        assert Settings().memory_durability == durability
+    else:
+        with pytest.raises(ValueError, match="Unknown durability"):
+            Settings()

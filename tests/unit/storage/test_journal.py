@@ -37,7 +37,7 @@ def write(store: ObjectStore, *groups: list[JournalRecord], epoch: Epoch = EPOCH
 
 
 def seqs(store: ObjectStore, run: Run) -> list[int]:
-    return [item.first_seq for item in read_run(store, UID, run)]
+    return [item.first_seq for group in read_run(store, UID, run) for item in group]
 
 
 def open_run(first_seq: int = 1, first_segment: int = 1) -> Run:

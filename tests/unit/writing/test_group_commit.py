@@ -98,3 +98,32 @@ def test_a_caller_that_a_commit_forgot_is_told() -> None:
     commits: GroupCommit[int, int] = GroupCommit(lambda group: None)
     with pytest.raises(Internal):
         commits.submit(1)
+
+
+def test_a_group_waits_for_as_many_as_came_together_last_time() -> None:
+    committer = Committer()
+    commits: GroupCommit[int, int] = GroupCommit(committer.commit, delay_s=60.0)
+    threads = in_threads([lambda: commits.submit(0)])
+    committer.is_holding.wait()
+    threads += in_threads([lambda request=request: commits.submit(request) for request in (1, 2)])  # type: ignore[misc]
+    while len(commits._queue) < 2:
+        pass
+    committer.may_go.set()
+    for thread in threads:
+        thread.join()
+    threads = in_threads([lambda: commits.submit(3)])
+    while not commits._queue:
+        pass
+    assert len(committer.groups) == 2
+    threads += in_threads([lambda: commits.submit(4)])
+    for thread in threads:
+        thread.join()
+    assert sorted(committer.groups[2]) == [3, 4]
+
+
+def test_the_wait_for_company_is_bounded() -> None:
+    committer, _ = submit_beside_a_held_group(100, range(1, 9))
+    commits: GroupCommit[int, int] = GroupCommit(committer.commit, delay_s=0.001)
+    commits._last_size = 8
+    assert commits.submit(3) == 9
+    assert commits._last_size == 1
