@@ -12,6 +12,10 @@ from ray.serve import Application
 from ray.serve.handle import DeploymentHandle
 
 from cluster.ray_backend import RayBackend
+from deployments.access.audit import AuditTrail
+from deployments.access.authentication import KeyDoor, OpenDoor
+from deployments.access.authorized_backend import AuthorizedBackend
+from deployments.access.key_shelf import KeyShelf
 from deployments.health import Readiness
 from deployments.http.api import build_api
 from deployments.http.services import Services
@@ -19,6 +23,7 @@ from deployments.mcp_door import mount_mcp
 from deployments.serve_encoder import EncoderReplica, ServeEncoderPool
 from deployments.settings import Settings
 from memory_core.ids import EncoderId
+from memory_core.storage.open_store import open_store
 
 APPLICATION_NAME: Final = "neural-memory"
 _ONGOING_REQUESTS_MAX: Final = 1024
@@ -42,21 +47,24 @@ class Ingress:
     def __serve_build_asgi_app__(self) -> FastAPI:
         encoders = ServeEncoderPool(self._encoder)
         settings = self._settings
-        backend = RayBackend(
+        actors = RayBackend(
             settings.storage_url,
             encoders,
             call_deadline_s=settings.call_deadline_s,
             durability=settings.memory_durability,
         )
+        store = open_store(settings.storage_url)
+        backend = AuthorizedBackend(actors, AuditTrail(store), actors.owner_pid)
         default_encoder = EncoderId(settings.encoder)
         api = build_api(
             Services(
                 backend=backend,
                 encoders=encoders,
                 encoder=default_encoder,
-                readiness=Readiness(backend=backend, encoders=encoders, encoder=default_encoder),
+                readiness=Readiness(backend=actors, encoders=encoders, encoder=default_encoder),
                 max_body_bytes=settings.max_body_bytes,
                 owner_pid=backend.owner_pid,
+                authenticator=KeyDoor(KeyShelf(store).find) if settings.needs_keys else OpenDoor(),
             )
         )
         mount_mcp(api, settings, backend, encoders)
@@ -71,6 +79,7 @@ class ApplicationArguments(BaseModel):
     memory_storage_path: str | None = None
     encoder: str | None = None
     log_level: str | None = None
+    auth: str | None = None
 
 
 def build_app(settings: Settings) -> Application:
@@ -81,6 +90,10 @@ def build_app(settings: Settings) -> Application:
 
 
 def application(args: dict[str, Any]) -> Application:
-    """The builder that serve_config.yaml names; ``args`` are those of ApplicationArguments."""
+    """The builder that serve_config.yaml names; ``args`` are those of ApplicationArguments.
+
+    Where Serve listens is not known here, so callers need keys unless ``auth`` says ``open``.
+    """
     chosen = ApplicationArguments.model_validate(args).model_dump(exclude_none=True)
-    return build_app(Settings.model_validate(chosen))
+    settings = Settings.model_validate(chosen)
+    return build_app(settings.model_copy(update={"auth": "open" if settings.auth == "open" else "keys"}))

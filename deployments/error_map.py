@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -19,6 +20,8 @@ HTTP_STATUS: Final[dict[type[errors.NeuralMemoryError], int]] = {
     errors.Forbidden: 403,
     errors.Overloaded: 429,
     errors.Unavailable: 503,
+    errors.DeadlineExceeded: 504,
+    errors.PreconditionFailed: 412,
     errors.ReadOnly: 409,
     errors.Saturated: 409,
     errors.LearningFailed: 500,
@@ -34,12 +37,13 @@ _KIND_BY_STATUS: Final[dict[int, type[errors.NeuralMemoryError]]] = {
     404: errors.NotFound,
     405: errors.InvalidInput,
     409: errors.Conflict,
+    412: errors.PreconditionFailed,
     413: errors.TooLarge,
     422: errors.InvalidInput,
     429: errors.Overloaded,
     502: errors.Unavailable,
     503: errors.Unavailable,
-    504: errors.Unavailable,
+    504: errors.DeadlineExceeded,
 }
 
 
@@ -53,6 +57,13 @@ def retry_after_s(error: errors.NeuralMemoryError) -> float | None:
     if error.retry_after_s is not None:
         return error.retry_after_s
     return RETRY_AFTER_DEFAULT_S if error.retryable else None
+
+
+def error_headers(error: errors.NeuralMemoryError) -> dict[str, str]:
+    """What HTTP says about an error beside its body."""
+    headers = {"WWW-Authenticate": "Bearer"} if isinstance(error, errors.Unauthenticated) else {}
+    wait_s = retry_after_s(error)
+    return headers if wait_s is None else {**headers, "Retry-After": str(math.ceil(wait_s))}
 
 
 def error_content(error: errors.NeuralMemoryError) -> dict[str, Any]:

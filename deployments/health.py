@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable
 from dataclasses import dataclass
+from typing import Final
 
 from memory_core.backend import MemoryBackend
 from memory_core.encoding.encoder import EncoderPool
 from memory_core.errors import NeuralMemoryError
 from memory_core.ids import EncoderId
+
+_PROBE: Final = "ready"  # encoded for real: an identity can be remembered after its model died
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +28,7 @@ class Readiness:
         """Why the service is not ready, one sentence per part; empty when it is."""
         found = await asyncio.gather(
             self._reason("storage", self.backend.list_memories(limit=1)),
-            self._reason(f"encoder {self.encoder}", self.encoders.describe(self.encoder)),
+            self._reason(f"encoder {self.encoder}", self.encoders.encode(self.encoder, [_PROBE])),
         )
         return tuple(reason for reason in found if reason)
 

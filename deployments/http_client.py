@@ -60,11 +60,15 @@ class RemoteBackend:
         base_url: str,
         *,
         timeout_s: float = TIMEOUT_DEFAULT_S,
+        api_key: str | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self.base_url = base_url.rstrip("/")
         timeout = httpx.Timeout(timeout_s, connect=_CONNECT_TIMEOUT_S)
-        self._client = httpx.AsyncClient(base_url=self.base_url, timeout=timeout, transport=transport, trust_env=False)
+        headers = {} if api_key is None else {"Authorization": f"Bearer {api_key}"}
+        self._client = httpx.AsyncClient(
+            base_url=self.base_url, timeout=timeout, headers=headers, transport=transport, trust_env=False
+        )
 
     async def create(self, name: MemoryName, config: MemoryConfig) -> MemoryInfo:
         """See MemoryBackend."""

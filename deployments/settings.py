@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from memory_core.durability import Durability
@@ -15,6 +15,7 @@ MIB = 1024 * 1024
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
 
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
+Auth = Literal["auto", "keys", "open"]
 
 
 def home_folder() -> Path:
@@ -36,6 +37,8 @@ class Settings(BaseSettings):
     restarts. mcp_tools: which tools MCP clients see. mcp_memory: the memory that /mcp works on. allowed_hosts: names,
     beside those of this machine, under which MCP clients and browsers may reach the service, with commas between.
     memory_durability: ``sync``, ``group`` or ``group(MS)``, see ``memory_core.durability``.
+    auth: ``keys`` asks every caller for a key, ``open`` nobody, ``auto`` everybody unless only this machine can reach
+    the service. neural_memory_api_key: the key that commands on this machine send.
     """
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore")
@@ -52,6 +55,8 @@ class Settings(BaseSettings):
     max_body_bytes: int = Field(default=4 * MIB, ge=1024)
     call_deadline_s: float = Field(default=60.0, gt=0)
     memory_durability: str = "group"
+    auth: Auth = "auto"
+    neural_memory_api_key: SecretStr | None = None
 
     @field_validator("memory_storage_path")
     @classmethod
@@ -96,6 +101,16 @@ class Settings(BaseSettings):
     def is_loopback(self) -> bool:
         """True when only this machine can reach the service."""
         return self.host in LOOPBACK_HOSTS
+
+    @property
+    def needs_keys(self) -> bool:
+        """True when every caller must show a key."""
+        return self.auth == "keys" or (self.auth == "auto" and not self.is_loopback)
+
+    @property
+    def api_key(self) -> str | None:
+        """The key to send; None for none."""
+        return None if self.neural_memory_api_key is None else self.neural_memory_api_key.get_secret_value()
 
     @property
     def base_url(self) -> str:

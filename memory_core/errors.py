@@ -109,6 +109,18 @@ class Unavailable(NeuralMemoryError):
     retryable = True
 
 
+class DeadlineExceeded(Unavailable):
+    """The caller's time is over; what was asked may still happen."""
+
+    default_code = "DEADLINE_EXCEEDED"
+
+
+class PreconditionFailed(Conflict):
+    """The thing changed since the caller looked."""
+
+    default_code = "PRECONDITION_FAILED"
+
+
 class ReadOnly(NeuralMemoryError):
     """The memory does not learn (learning rate 0)."""
 

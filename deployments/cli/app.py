@@ -11,6 +11,7 @@ from deployments.cli import (
     demo_command,
     encoder_commands,
     insight_commands,
+    key_commands,
     learning_commands,
     memory_commands,
     service_commands,
@@ -55,4 +56,5 @@ app.command(rich_help_panel=_VERSIONS)(version_commands.fork)
 app.command(rich_help_panel=_VERSIONS)(insight_commands.diff)
 app.command(rich_help_panel=_VERSIONS)(insight_commands.merge)
 app.add_typer(encoder_commands.encoder_app, name="encoder", rich_help_panel=_MEMORY)
+app.add_typer(key_commands.keys_app, name="keys", rich_help_panel=_SERVICE)
 app.add_typer(bench_app, name="bench", rich_help_panel="Measure")

@@ -44,4 +44,5 @@ def connect(*, url: str | None, is_local: bool) -> Connection:
         return open_local(Settings())
     from deployments.http_client import RemoteBackend
 
-    return RemoteBackend(url or Settings().base_url)
+    settings = Settings()
+    return RemoteBackend(url or settings.base_url, api_key=settings.api_key)

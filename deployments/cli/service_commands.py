@@ -99,12 +99,12 @@ def chosen_settings(**chosen: object) -> Settings:
 
 
 def _serve_here(settings: Settings, proxy: Proxy) -> None:
+    from deployments.access.exposure import require_safe_exposure
     from deployments.ports import require_free_port
     from deployments.proxy_choice import prepared_ray
 
     require_free_port(settings.host, settings.port)
-    if not settings.is_loopback:
-        output.err.print("warning: reachable from other machines, and there is no authentication yet.")
+    require_safe_exposure(settings)
     with _run_file(settings).hold(), prepared_ray(proxy.value, is_loopback=settings.is_loopback) as front:
         output.out.print(f"Starting on {settings.base_url}", markup=False, soft_wrap=True)
         output.out.print(

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Final
 
 from fastapi import FastAPI
+from starlette.middleware.gzip import GZipMiddleware
 
+from deployments.access.authentication import Authentication
 from deployments.http import checkpoints, insight, learning, memories, probes, upkeep
+from deployments.http.bodies import Bodies
 from deployments.http.envelope import Envelope
 from deployments.http.failures import install_error_answers
 from deployments.http.services import Services
+
+_PACKED_FROM_BYTES: Final = 2048
 
 
 def build_api(services: Services) -> FastAPI:
@@ -33,5 +39,9 @@ def build_api(services: Services) -> FastAPI:
     for door in (probes, memories, learning, insight, checkpoints, upkeep):
         app.include_router(door.router)
     install_error_answers(app)
-    app.add_middleware(Envelope, max_body_bytes=services.max_body_bytes)
+    # The last one added is the outermost.
+    app.add_middleware(GZipMiddleware, minimum_size=_PACKED_FROM_BYTES)
+    app.add_middleware(Bodies, max_body_bytes=services.max_body_bytes)
+    app.add_middleware(Authentication, authenticator=services.authenticator)
+    app.add_middleware(Envelope, deadline_s=services.deadline_s)
     return app

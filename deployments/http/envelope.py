@@ -1,7 +1,8 @@
-"""The outermost ASGI layer: request ids, the body cap, and an answer in our shape for what nothing else caught."""
+"""The outermost ASGI layer: request ids, deadlines, and an answer in our shape for what nothing else caught."""
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import re
@@ -12,39 +13,51 @@ from typing import Final
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from deployments.error_map import error_body, http_status
-from memory_core.errors import Internal, NeuralMemoryError, TooLarge
+from deployments.error_map import error_body, error_headers, http_status
+from memory_core.errors import DeadlineExceeded, Internal, InvalidInput, NeuralMemoryError
 
 REQUEST_ID_HEADER: Final = "X-Request-ID"
+TIMEOUT_HEADER: Final = "X-Request-Timeout"
+_SECONDS = re.compile(r"[0-9]{1,6}(?:\.[0-9]{1,6})?")
 _REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
 _log = logging.getLogger(__name__)
 
 
 class Envelope:
-    """Wraps an ASGI app. Reads each body up to ``max_body_bytes`` before the app sees the request."""
+    """Wraps an ASGI app. ``deadline_s`` bounds a request; the caller may ask for less in ``X-Request-Timeout``."""
 
-    def __init__(self, app: ASGIApp, max_body_bytes: int) -> None:
+    def __init__(self, app: ASGIApp, deadline_s: float) -> None:
         self._app = app
-        self._max_body_bytes = max_body_bytes
+        self._deadline_s = deadline_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection; anything but HTTP passes through."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request_id = _request_id(Headers(scope=scope))
+        headers = Headers(scope=scope)
+        request_id = _request_id(headers)
         scope.setdefault("state", {})["request_id"] = request_id
         answer = _Answer(send, request_id)
         try:
-            body = await _read_body(Headers(scope=scope), receive, self._max_body_bytes)
-            if body is None:
-                return
-            await self._app(scope, _replay(body, receive), answer.send)
+            # Once an answer has begun, only its client decides how long it may last.
+            async with asyncio.timeout(self._timeout_s(headers)) as answer.deadline:
+                await self._app(scope, receive, answer.send)
         except NeuralMemoryError as error:
             await answer.fail(error)
+        except TimeoutError:
+            await answer.fail(_too_late())
         except Exception as error:
             _log_bug(error, request_id)
             await answer.fail(Internal("The service failed on this request.", hint="Report it with the request id."))
+
+    def _timeout_s(self, headers: Headers) -> float:
+        asked = headers.get(TIMEOUT_HEADER)
+        if asked is None:
+            return self._deadline_s
+        if not _SECONDS.fullmatch(asked) or not float(asked):
+            raise InvalidInput(f"{TIMEOUT_HEADER} is not a number of seconds.", hint="For example 2.5.")
+        return min(float(asked), self._deadline_s)
 
 
 class _Answer:
@@ -54,18 +67,23 @@ class _Answer:
         self._send = send
         self._request_id = request_id
         self._has_started = False
+        self.deadline: asyncio.Timeout | None = None
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self._has_started = True
+            if self.deadline is not None:
+                self.deadline.reschedule(None)
             MutableHeaders(scope=message)[REQUEST_ID_HEADER] = self._request_id
         await self._send(message)
 
     async def fail(self, error: NeuralMemoryError) -> None:
         if self._has_started:
             return
+        self.deadline = None
         body = json.dumps(error_body(error, self._request_id)).encode()
         headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+        headers += [(name.lower().encode(), value.encode()) for name, value in error_headers(error).items()]
         await self.send({"type": "http.response.start", "status": http_status(error), "headers": headers})
         await self.send({"type": "http.response.body", "body": body})
 
@@ -75,44 +93,12 @@ def _request_id(headers: Headers) -> str:
     return sent if _REQUEST_ID.fullmatch(sent) else uuid.uuid4().hex
 
 
-async def _read_body(headers: Headers, receive: Receive, max_body_bytes: int) -> bytes | None:
-    """The whole body, or None when the client went away before it was complete."""
-    announced = headers.get("content-length", "")
-    if announced.isdecimal() and int(announced[:20]) > max_body_bytes:
-        raise _too_large(max_body_bytes)
-    parts: list[bytes] = []
-    size_bytes = 0
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            return None
-        parts.append(message.get("body", b""))
-        size_bytes += len(parts[-1])
-        if size_bytes > max_body_bytes:
-            raise _too_large(max_body_bytes)
-        if not message.get("more_body", False):
-            break
-    return b"".join(parts)
-
-
-def _too_large(max_body_bytes: int) -> TooLarge:
-    return TooLarge(
-        f"The request body is over {max_body_bytes} bytes.",
-        hint="Cut long texts into paragraphs, or send fewer at once.",
+def _too_late() -> DeadlineExceeded:
+    return DeadlineExceeded(
+        "The request was not answered within its time. It may still be carried out.",
+        hint="Repeat it with the same Idempotency-Key, and allow more time.",
+        retry_after_s=1.0,
     )
-
-
-def _replay(body: bytes, receive: Receive) -> Receive:
-    is_replayed = False
-
-    async def replayed() -> Message:
-        nonlocal is_replayed
-        if is_replayed:
-            return await receive()
-        is_replayed = True
-        return {"type": "http.request", "body": body, "more_body": False}
-
-    return replayed
 
 
 def _log_bug(error: Exception, request_id: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any, Final
 
 from fastapi import FastAPI, Request
@@ -10,26 +9,32 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
-from deployments.error_map import error_body, http_status, retry_after_s
+from deployments.error_map import error_body, error_headers, http_status
 from deployments.http.schemas import ErrorAnswer
 from memory_core.errors import InvalidInput, NeuralMemoryError, NotFound
 
 _PLACE_LENGTH_MAX: Final = 160
 _DESCRIPTIONS: Final = {
     400: "The body is not JSON.",
+    401: "No valid key came with the request.",
+    403: "The key does not allow this.",
     404: "No such memory or checkpoint.",
     409: "It exists already, or the memory does not allow this.",
+    412: "The memory changed since its ETag was read.",
     413: "The body, a text or the batch is over its limit.",
     422: "The request can never succeed as written.",
-    429: "Too much work is queued; retry after `retry_after_s`.",
+    429: "Too much work is queued, or the key is over its rate or quota; retry after `retry_after_s`.",
     500: "A stored state is damaged, or a bug.",
     503: "The memory or its storage cannot be reached right now; retry after `retry_after_s`.",
+    504: "Not answered within `X-Request-Timeout`; it may still be carried out.",
 }
+_ALWAYS: Final = (400, 401, 403, 413, 422, 429, 500, 503, 504)
 
 
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """The ``responses`` of a route that can give these error statuses."""
-    return {status: {"model": ErrorAnswer, "description": _DESCRIPTIONS[status]} for status in statuses}
+    """The ``responses`` of a route that can give these error statuses, beside those that any request can get."""
+    given = sorted({*statuses, *_ALWAYS})
+    return {status: {"model": ErrorAnswer, "description": _DESCRIPTIONS[status]} for status in given}
 
 
 def install_error_answers(app: FastAPI) -> None:
@@ -43,10 +48,7 @@ def error_answer(
     request: Request, error: NeuralMemoryError, status: int | None = None, headers: dict[str, str] | None = None
 ) -> Response:
     """The answer for ``error``; ``status`` overrides the mapped one."""
-    sent = dict(headers or {})
-    wait_s = retry_after_s(error)
-    if wait_s is not None:
-        sent["Retry-After"] = str(math.ceil(wait_s))
+    sent = {**error_headers(error), **(headers or {})}
     request_id = str(getattr(request.state, "request_id", ""))
     return JSONResponse(error_body(error, request_id), status_code=status or http_status(error), headers=sent)
 

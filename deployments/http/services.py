@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated
 
 from fastapi import Depends, Request
 
+from deployments.access.authentication import Authenticator, OpenDoor
 from deployments.health import Readiness
 from memory_core.backend import MemoryBackend
 from memory_core.encoding.encoder import EncoderPool
@@ -18,7 +19,8 @@ from memory_core.ids import EncoderId, MemoryName, parse_memory_name
 class Services:
     """``encoder`` is the default of new memories. ``max_body_bytes`` caps a request body.
 
-    ``owner_pid`` tells which process holds a memory.
+    ``owner_pid`` tells which process holds a memory. ``authenticator`` says who calls.
+    ``deadline_s`` bounds any request.
     """
 
     backend: MemoryBackend
@@ -27,6 +29,8 @@ class Services:
     readiness: Readiness
     max_body_bytes: int
     owner_pid: Callable[[MemoryName], Awaitable[int]]
+    deadline_s: float = 120.0
+    authenticator: Authenticator = field(default_factory=OpenDoor)
 
 
 def _services(request: Request) -> Services:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import httpx
@@ -13,10 +13,9 @@ import pytest
 from deployments.health import Readiness
 from deployments.http.api import build_api
 from deployments.http.services import Services
-from memory_core.encoding.encoder import EncoderInfo
 from memory_core.errors import NeuralMemoryError, Overloaded, Unavailable
 from memory_core.ids import EncoderId, MemoryName
-from memory_core.results import InferOptions, InferResult
+from memory_core.results import EncodedText, InferOptions, InferResult
 from tests.unit.deployments.fake_backend import FakeBackend, FakeEncoderPool
 
 HASH = EncoderId("hash")
@@ -40,12 +39,12 @@ class BreakablePool(FakeEncoderPool):
     failure: NeuralMemoryError | None = None
     is_stuck = False
 
-    async def describe(self, encoder: EncoderId) -> EncoderInfo:
+    async def encode(self, encoder: EncoderId, texts: Sequence[str]) -> list[EncodedText]:
         if self.is_stuck:
             await asyncio.Event().wait()
         if self.failure is not None:
             raise self.failure
-        return await super().describe(encoder)
+        return await super().encode(encoder, texts)
 
 
 @pytest.fixture

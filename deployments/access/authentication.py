@@ -1,0 +1,100 @@
+"""The ASGI layer that finds out who calls.
+
+Put it around the whole application, so that no path can be forgotten: HTTP routes, ``/mcp``, ``/memories/{name}/mcp``
+and pages alike. It names the caller for the task (``principal.caller``) and in ``scope["state"]["principal"]``; tasks
+that are started for the request, such as the ones of a stateless MCP session, inherit the caller.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Final, Protocol
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from deployments.access.api_keys import KeyRecord, is_secret, split_key
+from deployments.access.principal import LOCAL, Principal, set_caller, unauthenticated
+
+PUBLIC_PATHS: Final = frozenset({"/health", "/ready", "/docs", "/openapi.json"})
+REVOCATION_S: Final = 1.0
+_CACHED_MAX: Final = 10_000
+_BEARER: Final = "bearer "
+
+
+class Authenticator(Protocol):
+    """Finds the principal of presented credentials; None stands for no credentials at all."""
+
+    async def principal(self, presented: str | None) -> Principal:
+        """Raise Unauthenticated unless the credentials are good now."""
+        ...
+
+
+class OpenDoor:
+    """For a service that only this machine can reach: everyone is the local caller."""
+
+    async def principal(self, presented: str | None) -> Principal:
+        """See Authenticator."""
+        return LOCAL
+
+
+class KeyDoor:
+    """Checks keys against their records. A record is read again after ``REVOCATION_S``, so revocation takes that long.
+
+    ``find`` reads a record and may block.
+    """
+
+    def __init__(self, find: Callable[[str], KeyRecord | None], clock_s: Callable[[], float] = time.monotonic) -> None:
+        self._find = find
+        self._clock_s = clock_s
+        self._cached: OrderedDict[str, tuple[float, KeyRecord | None]] = OrderedDict()
+
+    async def principal(self, presented: str | None) -> Principal:
+        """See Authenticator."""
+        parts = None if presented is None else split_key(presented)
+        if parts is None:
+            raise unauthenticated()
+        record = await self._record(parts[0])
+        if not is_secret(record, parts[1]) or record is None or not record.is_valid(datetime.now(UTC)):
+            raise unauthenticated()
+        return record.to_principal()
+
+    async def _record(self, key_id: str) -> KeyRecord | None:
+        now_s = self._clock_s()
+        cached = self._cached.get(key_id)
+        if cached is not None and now_s - cached[0] < REVOCATION_S:
+            return cached[1]
+        record = await asyncio.to_thread(self._find, key_id)
+        self._cached[key_id] = (now_s, record)
+        self._cached.move_to_end(key_id)
+        if len(self._cached) > _CACHED_MAX:
+            self._cached.popitem(last=False)
+        return record
+
+
+class Authentication:
+    """Wraps an ASGI app. Raises Unauthenticated out of the app; the layer around it must turn that into an answer."""
+
+    def __init__(self, app: ASGIApp, authenticator: Authenticator) -> None:
+        self._app = app
+        self._authenticator = authenticator
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection; a lifespan passes through, a web socket needs credentials like everything else."""
+        if scope["type"] != "lifespan" and scope["path"] not in PUBLIC_PATHS:
+            principal = await self._authenticator.principal(_presented(Headers(scope=scope)))
+            scope.setdefault("state", {})["principal"] = principal
+            set_caller(principal)
+        await self._app(scope, receive, send)
+
+
+def _presented(headers: Headers) -> str | None:
+    """The key of ``Authorization: Bearer`` or ``X-API-Key``; a URL is no place for one, logs keep it."""
+    bearer = headers.get("authorization", "")
+    if bearer.lower().startswith(_BEARER):
+        return bearer[len(_BEARER) :].strip()
+    return headers.get("x-api-key")
