@@ -85,7 +85,8 @@ class ApplicationArguments(BaseModel):
 def build_app(settings: Settings) -> Application:
     """The application that ``serve.run`` deploys."""
     encoder = EncoderReplica.bind(settings.encoder, *settings.served_encoders)  # type: ignore[attr-defined]  # added by the decorator
-    bound: Application = Ingress.bind(settings, encoder)  # type: ignore[attr-defined]
+    ingress = Ingress.options(num_replicas=settings.ingress_replicas)  # type: ignore[attr-defined]
+    bound: Application = ingress.bind(settings, encoder)
     return bound
 
 

@@ -36,6 +36,7 @@ class Settings(BaseSettings):
     ``static:...``) and may be used, with commas between. call_deadline_s: how long a call waits for a memory that
     restarts. mcp_tools: which tools MCP clients see. mcp_memory: the memory that /mcp works on. allowed_hosts: names,
     beside those of this machine, under which MCP clients and browsers may reach the service, with commas between.
+    ingress_replicas: processes that answer requests; they hold nothing.
     memory_durability: ``sync``, ``group`` or ``group(MS)``, see ``memory_core.durability``.
     auth: ``keys`` asks every caller for a key, ``open`` nobody, ``auto`` everybody unless only this machine can reach
     the service. neural_memory_api_key: the key that commands on this machine send.
@@ -53,6 +54,7 @@ class Settings(BaseSettings):
     allowed_hosts: str = ""
     log_level: LogLevel = "INFO"
     max_body_bytes: int = Field(default=4 * MIB, ge=1024)
+    ingress_replicas: int = Field(default=1, ge=1)
     call_deadline_s: float = Field(default=60.0, gt=0)
     memory_durability: str = "group"
     auth: Auth = "auto"
