@@ -13,6 +13,7 @@ from deployments.cli import (
     insight_commands,
     key_commands,
     learning_commands,
+    mcp_commands,
     memory_commands,
     service_commands,
     upkeep_commands,
@@ -55,6 +56,7 @@ app.command(rich_help_panel=_VERSIONS)(version_commands.restore)
 app.command(rich_help_panel=_VERSIONS)(version_commands.fork)
 app.command(rich_help_panel=_VERSIONS)(insight_commands.diff)
 app.command(rich_help_panel=_VERSIONS)(insight_commands.merge)
+app.add_typer(mcp_commands.mcp_app, name="mcp", rich_help_panel=_SERVICE)
 app.add_typer(encoder_commands.encoder_app, name="encoder", rich_help_panel=_MEMORY)
 app.add_typer(key_commands.keys_app, name="keys", rich_help_panel=_SERVICE)
 app.add_typer(bench_app, name="bench", rich_help_panel="Measure")

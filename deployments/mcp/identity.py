@@ -1,8 +1,8 @@
-"""Who this server says it is, in the handshake of every protocol revision. Imports neither the SDK nor torch."""
+"""Who this server says it is, in every protocol revision. Imports neither the SDK nor torch."""
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from memory_core import __version__
 
@@ -17,3 +17,14 @@ INSTRUCTIONS: Final = (
 )
 LIST_TTL_MS: Final = 3_600_000
 """How long clients may keep lists that only a new version changes."""
+
+HANDSHAKE_REVISIONS: Final = ("2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25")
+MODERN_REVISION: Final = "2026-07-28"
+
+SERVER_INFO: Final[dict[str, Any]] = {"name": NAME, "title": TITLE, "version": VERSION}
+CAPABILITIES: Final[dict[str, Any]] = {
+    "completions": {},
+    "prompts": {"listChanged": False},
+    "resources": {"subscribe": False, "listChanged": False},
+    "tools": {"listChanged": False},
+}

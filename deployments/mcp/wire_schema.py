@@ -2,66 +2,68 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+import types
+from dataclasses import fields, is_dataclass
+from typing import Any, Final, Literal, Union, get_args, get_origin, get_type_hints
 
-from pydantic import BaseModel, TypeAdapter
+from pydantic import BaseModel
 
-_DEPTH_MAX: Final = 1
-_DROPPED: Final = frozenset({"title", "$defs"})
 _NULL: Final = {"type": "null"}
+_PLAIN: Final = {str: "string", int: "integer", float: "number", bool: "boolean", type(None): "null"}
 
 
 def input_schema(arguments: type[BaseModel]) -> dict[str, Any]:
-    """What a tool takes: nulls are left out, since an argument is left out instead."""
+    """What a tool takes: titles and nulls are left out, since an argument is left out instead."""
     raw = arguments.model_json_schema()
-    raw.pop("description", None)
-    schema = _compact(raw, raw.get("$defs", {}), depth=0, keeps_null=False)
-    assert isinstance(schema, dict)
-    return schema
+    properties = {name: _argument(inner) for name, inner in raw["properties"].items()}
+    return {
+        "type": "object",
+        "properties": properties,
+        **({"required": raw["required"]} if "required" in raw else {}),
+        "additionalProperties": False,
+    }
 
 
 def output_schema(answer: Any) -> dict[str, Any]:
-    """What a tool answers: its fields and their types. What lies deeper is only named by its type."""
-    raw = TypeAdapter(answer).json_schema(mode="serialization")
-    schema = _compact(raw, raw.get("$defs", {}), depth=0, keeps_null=True)
-    assert isinstance(schema, dict)
-    schema.pop("additionalProperties", None)
-    return schema
+    """What a tool answers: the fields of a dataclass and their types. What lies deeper is only named by its type.
+
+    Made from the annotations alone: pydantic would take a third of a second for all tools, before any is listed.
+    """
+    hints = get_type_hints(answer)
+    return {"type": "object", "properties": {field.name: _kind(hints[field.name]) for field in fields(answer)}}
 
 
-def _compact(node: Any, definitions: dict[str, Any], *, depth: int, keeps_null: bool) -> Any:
-    if not isinstance(node, dict):
-        return node
-    if "$ref" in node:
-        node = definitions[node["$ref"].rpartition("/")[2]]
-    if "anyOf" in node:
-        return _one_of_many(node, definitions, depth=depth, keeps_null=keeps_null)
-    kept = {key: value for key, value in node.items() if key not in _DROPPED and value is not None}
-    if keeps_null:
-        kept.pop("description", None)
-        kept.pop("default", None)
-        kept.pop("required", None)
-    if "properties" in kept:
-        if depth >= _DEPTH_MAX:
-            return {"type": "object"}
-        kept["properties"] = {
-            name: _compact(inner, definitions, depth=depth + 1, keeps_null=keeps_null)
-            for name, inner in kept["properties"].items()
-        }
-    for key in ("items", "additionalProperties"):
-        if isinstance(kept.get(key), dict):
-            kept[key] = _compact(kept[key], definitions, depth=depth, keeps_null=keeps_null)
-    return kept
+def _argument(node: dict[str, Any]) -> dict[str, Any]:
+    kept = {key: value for key, value in node.items() if key != "title" and not (key == "default" and value is None)}
+    options = kept.pop("anyOf", None)
+    if isinstance(kept.get("additionalProperties"), dict):
+        kept["additionalProperties"] = _argument(kept["additionalProperties"])
+    if options is None:
+        return kept
+    return {**_one_of([_argument(option) for option in options if option != _NULL]), **kept}
 
 
-def _one_of_many(node: dict[str, Any], definitions: dict[str, Any], *, depth: int, keeps_null: bool) -> dict[str, Any]:
-    options = [option for option in node["anyOf"] if keeps_null or option != _NULL]
-    compacted = [_compact(option, definitions, depth=depth, keeps_null=keeps_null) for option in options]
-    said = {key: node[key] for key in ("description",) if key in node and not keeps_null}
-    if len(compacted) == 1:
-        return {**compacted[0], **said}
-    if all(set(option) == {"type"} for option in compacted):
-        return {"type": [option["type"] for option in compacted], **said}
-    if len(compacted) == 2 and compacted[1] == _NULL and isinstance(compacted[0].get("type"), str):
-        return {**compacted[0], "type": [compacted[0]["type"], "null"], **said}
-    return {"anyOf": compacted, **said}
+def _one_of(options: list[dict[str, Any]]) -> dict[str, Any]:
+    if len(options) == 1:
+        return options[0]
+    if all(set(option) == {"type"} for option in options):
+        return {"type": [option["type"] for option in options]}
+    if len(options) == 2 and options[1] == _NULL and isinstance(options[0].get("type"), str):
+        return {**options[0], "type": [options[0]["type"], "null"]}
+    return {"anyOf": options}
+
+
+def _kind(hint: Any) -> dict[str, Any]:
+    while hasattr(hint, "__supertype__"):
+        hint = hint.__supertype__
+    if hint in _PLAIN:
+        return {"type": _PLAIN[hint]}
+    origin, inner = get_origin(hint), get_args(hint)
+    if origin in {Union, types.UnionType}:
+        return _one_of([_kind(option) for option in inner])
+    if origin is Literal:
+        return {"type": "string", "enum": list(inner)}
+    if origin in {tuple, list}:
+        return {"type": "array", "items": _kind(inner[0])}
+    assert origin is dict or is_dataclass(hint), hint
+    return {"type": "object"}
