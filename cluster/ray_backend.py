@@ -39,14 +39,17 @@ from memory_core.results import (
     SurpriseResult,
 )
 from memory_core.retelling import retell
+from memory_core.storage.archive import ArchiveHead
+from memory_core.volume_storage import VolumeStorage
 
 CALL_DEADLINE_S: Final = 60.0
+VOLUME_DEADLINE_S: Final = 3600.0
 _SAME_PREFIX_MAX: Final = 1000
 _MEMORY_NOT_FOUND: Final = "MEMORY_NOT_FOUND"
 _T = TypeVar("_T")
 
 
-class RayBackend:
+class RayBackend(VolumeStorage):
     """Memories of the volume at ``storage_url`` on the connected cluster.
 
     ``call_deadline_s`` bounds one operation, with the restart of a memory's process inside it. ``durability``: see
@@ -70,6 +73,8 @@ class RayBackend:
         self._volume_id = hashlib.sha256(storage_url.encode()).hexdigest()[:12]
         self._encoders = encoders
         self._owners = Owners(call_deadline_s)
+        # Checking or cleaning a whole volume reads all of it.
+        self._keepers = Owners(max(call_deadline_s, VOLUME_DEADLINE_S))
         self._known: dict[MemoryName, KnownMemory] = {}
         self._catalog = OwnerSpec(f"volume:{self._volume_id}", VolumeActor, (storage_url,))
 
@@ -278,6 +283,13 @@ class RayBackend:
 
     async def close(self) -> None:
         """See MemoryBackend. The actors live on: they belong to the cluster, not to this process."""
+
+    async def _ask_volume(self, method: str, *args: Any) -> Any:
+        return await self._keepers.call(self._catalog, Call("storage", (method, *args)))
+
+    async def _export_current(self, name: MemoryName) -> ArchiveHead:
+        head: ArchiveHead = await self._ask(name, "write", "export_head")
+        return head
 
     async def _ask(self, name: MemoryName, door: str, method: str, *args: Any) -> Any:
         return await self._with_memory(name, lambda known: self._call(known, door, method, *args))

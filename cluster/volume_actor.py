@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from memory_core.config import MemoryConfig
 from memory_core.errors import NotFound
@@ -77,6 +77,10 @@ class VolumeActor:
     async def fork(self, name: MemoryName, tag: Tag, new_name: MemoryName) -> ForkResult:
         """A new memory from a checkpoint; its parent is not disturbed."""
         return await self._run(lambda volume: volume.fork(name, tag, new_name))
+
+    async def storage(self, method: str, *args: Any) -> Any:
+        """Call a method of the volume that moves, checks or cleans what is stored."""
+        return await self._run(lambda volume: getattr(volume, method)(*args))
 
     async def _run(self, work: Callable[[Volume], _T]) -> _T:
         loop = asyncio.get_running_loop()

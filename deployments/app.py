@@ -63,6 +63,7 @@ class Ingress:
                 encoder=default_encoder,
                 readiness=Readiness(backend=actors, encoders=encoders, encoder=default_encoder),
                 max_body_bytes=settings.max_body_bytes,
+                max_import_bytes=settings.max_import_bytes,
                 owner_pid=backend.owner_pid,
                 authenticator=KeyDoor(KeyShelf(store).find) if settings.needs_keys else OpenDoor(),
             )

@@ -14,6 +14,7 @@ import httpx
 from pydantic import TypeAdapter, ValidationError
 
 from deployments.error_map import error_from_answer
+from deployments.http_storage import RemoteStorage, connection_errors, json_or_none
 from memory_core.config import MemoryConfig
 from memory_core.errors import InvalidInput, NeuralMemoryError, Unavailable
 from memory_core.ids import EncoderId, MemoryName, Tag
@@ -49,7 +50,7 @@ _REPEATABLE: Final = frozenset(
 _Answer = TypeVar("_Answer")
 
 
-class RemoteBackend:
+class RemoteBackend(RemoteStorage):
     """The service at ``base_url``. Repeats calls that are safe to repeat when the service asks for patience.
 
     ``transport`` replaces the network, for tests.
@@ -208,24 +209,13 @@ class RemoteBackend:
 
     async def _send_once(self, method: str, path: str, body: object, **extra: Any) -> httpx.Response:
         try:
-            answer = await self._client.request(method, path, json=body, **extra)
-        except httpx.ConnectError:
-            raise Unavailable(
-                f"Nothing answers at {self.base_url}.", hint="Start the service with: neural-memory serve"
-            ) from None
-        except httpx.TimeoutException:
-            raise Unavailable(
-                f"{self.base_url} did not answer in time.", hint="Try again, or raise --timeout."
-            ) from None
-        except httpx.TransportError as error:
-            raise Unavailable(
-                f"The connection to {self.base_url} broke ({type(error).__name__}).", hint="Try again."
-            ) from None
+            with connection_errors(self.base_url):
+                answer = await self._client.request(method, path, json=body, **extra)
         except (UnicodeEncodeError, httpx.InvalidURL, ValueError):
             raise InvalidInput("The request cannot be written as JSON in UTF-8.", hint="Send valid text.") from None
         if answer.is_success:
             return answer
-        raise error_from_answer(answer.status_code, _json_or_none(answer))
+        raise error_from_answer(answer.status_code, json_or_none(answer))
 
 
 def _is_repeatable(method: str, path: str) -> bool:
@@ -241,15 +231,8 @@ def _present(**values: Any) -> dict[str, Any]:
     return {key: value for key, value in values.items() if value is not None}
 
 
-def _json_or_none(answer: httpx.Response) -> object:
-    try:
-        return answer.json()
-    except ValueError:
-        return None
-
-
 def _json_object(answer: httpx.Response) -> dict[str, Any]:
-    body = _json_or_none(answer)
+    body = json_or_none(answer)
     if not isinstance(body, dict):
         raise Unavailable(f"{answer.url} is not a Neural Memory service.", hint="Check --url.")
     return body

@@ -55,6 +55,7 @@ class Settings(BaseSettings):
     log_level: LogLevel = "INFO"
     max_body_bytes: int = Field(default=4 * MIB, ge=1024)
     ingress_replicas: int = Field(default=1, ge=1)
+    max_import_bytes: int = Field(default=1024 * MIB, ge=1024)
     call_deadline_s: float = Field(default=60.0, gt=0)
     memory_durability: str = "group"
     auth: Auth = "auto"

@@ -31,9 +31,10 @@ from memory_core.results import (
     RestoreResult,
     SurpriseResult,
 )
+from memory_core.storage_backend import StorageBackend
 
 
-class MemoryBackend(Protocol):
+class MemoryBackend(StorageBackend, Protocol):
     """Named memories. Every method raises ``NeuralMemoryError`` subclasses only; an unknown name raises NotFound."""
 
     async def create(self, name: MemoryName, config: MemoryConfig) -> MemoryInfo:

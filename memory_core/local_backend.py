@@ -10,7 +10,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from memory_core.config import MemoryConfig
 from memory_core.encoding.encoder import EncoderInfo, EncoderPool
@@ -38,9 +38,11 @@ from memory_core.results import (
     SurpriseResult,
 )
 from memory_core.retelling import Story, retell
+from memory_core.storage.archive import ArchiveHead
 from memory_core.storage.object_store import ObjectStore
 from memory_core.storage.open_store import open_store
 from memory_core.volume import Volume
+from memory_core.volume_storage import VolumeStorage
 from memory_core.writer import MemoryWriter, WriterSettings
 
 T = TypeVar("T")
@@ -48,7 +50,7 @@ THREADS: Final = 64
 _LOG: Final = logging.getLogger(__name__)
 
 
-class LocalBackend:
+class LocalBackend(VolumeStorage):
     """MemoryBackend over one volume. Use from one event loop."""
 
     def __init__(self, store: ObjectStore | str, encoders: EncoderPool, settings: WriterSettings | None = None) -> None:
@@ -183,6 +185,12 @@ class LocalBackend:
             if isinstance(opened, MemoryWriter):
                 await self._close_writer(opened)
         self._threads.shutdown(wait=False)
+
+    async def _ask_volume(self, method: str, *args: Any) -> Any:
+        return await self._in_thread(lambda: getattr(self._volume, method)(*args))
+
+    async def _export_current(self, name: MemoryName) -> ArchiveHead:
+        return await self._with_writer(name, lambda writer: writer.export_head())
 
     async def _story(self, name: MemoryName) -> Story:
         """What a memory was told; also of one whose encoder is not served any more."""

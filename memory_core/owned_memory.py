@@ -198,10 +198,7 @@ class OwnedMemory:
         """Store the current state by content, unless the newest head names just that."""
         if self.files.has_checkpoint(tag):
             raise checkpoint_exists(self.name, tag)
-        snapshot = self.head.snapshot
-        if not self._is_head_current or not snapshot.is_shared or snapshot.blobs is None:
-            parts = self.state.to_parts()
-            snapshot = self.files.write_shared(parts.blobs, _facts(self._current, parts, self.weight_hash()))
+        snapshot = self.write_shared()
         self.checkpoint = Checkpoint(
             memory=self.name,
             tag=tag,
@@ -214,6 +211,14 @@ class OwnedMemory:
             snapshot=snapshot,
         )
         return on.CheckpointWritten()
+
+    def write_shared(self) -> Snapshot:
+        """The current state by content; writes nothing when the newest head names just that."""
+        snapshot = self.head.snapshot
+        if not self._is_head_current or not snapshot.is_shared or snapshot.blobs is None:
+            parts = self.state.to_parts()
+            snapshot = self.files.write_shared(parts.blobs, _facts(self._current, parts, self.weight_hash()))
+        return snapshot
 
     def publish_checkpoint(self) -> on.CheckpointPublished:
         """Make the written checkpoint exist under its tag."""

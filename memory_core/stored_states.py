@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from memory_core.config import MemoryConfig
 from memory_core.errors import CorruptData, NotFound
 from memory_core.ids import MemoryName, Tag
 from memory_core.state import MemoryState, StateParts
 from memory_core.storage.blobs import get_group
 from memory_core.storage.checkpoints import CheckpointShelf
+from memory_core.storage.manifest import Snapshot
 from memory_core.storage.object_store import ObjectStore
 
 
@@ -33,14 +35,19 @@ class StoredStates:
     def load(self, name: MemoryName, tag: Tag) -> MemoryState:
         """The state under a tag; NotFound or CorruptData."""
         found = self._shelf.find(name, tag)
-        if found.snapshot.blobs is None:
-            return MemoryState.create(found.config, self._device)
-        groups = {group: get_group(self._store, ref) for group, ref in found.snapshot.blobs.items()}
-        state = MemoryState.from_parts(found.config, StateParts(groups, found.snapshot.header), self._device)
-        if state.weight_hash() != found.snapshot.weight_hash:
-            raise CorruptData(
-                f"The checkpoint {tag} of {name} does not match its weight hash.",
-                hint="Use another checkpoint, or the version that wrote it.",
-                memory=name,
-            )
-        return state
+        return load_state(self._store, found.config, found.snapshot, self._device)
+
+
+def load_state(store: ObjectStore, config: MemoryConfig, snapshot: Snapshot, device: str = "cpu") -> MemoryState:
+    """The state of a snapshot, every hash checked; CorruptData when something of it does not fit."""
+    if snapshot.blobs is None:
+        state = MemoryState.create(config, device)
+    else:
+        groups = {group: get_group(store, ref) for group, ref in snapshot.blobs.items()}
+        state = MemoryState.from_parts(config, StateParts(groups, snapshot.header), device)
+    if state.weight_hash() != snapshot.weight_hash:
+        raise CorruptData(
+            "A stored state does not match the weight hash of its manifest.",
+            hint="Use another checkpoint, or the version that wrote it.",
+        )
+    return state

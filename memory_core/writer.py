@@ -27,6 +27,7 @@ from memory_core.lifecycle.machine import JournalLimits, Phase
 from memory_core.memory_owner import Group, MemoryOwner, OnEffect
 from memory_core.observe_request import ObserveRequest, accept_observe, idempotency_mismatch
 from memory_core.owned_memory import Clock, OwnedMemory, utc_now
+from memory_core.portable import archive_head
 from memory_core.results import (
     CheckpointInfo,
     CheckpointPage,
@@ -46,6 +47,7 @@ from memory_core.results import (
 )
 from memory_core.retelling import Story, story_of
 from memory_core.state import MemoryState
+from memory_core.storage.archive import ArchiveHead
 from memory_core.storage.lineage import common_observation_count
 from memory_core.storage.object_store import ObjectStore
 from memory_core.storage.records import JournalRecord
@@ -181,6 +183,12 @@ class MemoryWriter(WriterInsight):
             self._owner.require_serving()
             self._owner.checkpoint(on.CheckpointRequested(tag), description)
             return _made(self._memory.checkpoint).to_info()
+
+    def export_head(self) -> ArchiveHead:
+        """The current state as an archive's manifest; its tensors are stored by content and belong to nobody."""
+        with self._lane:
+            self._owner.require_serving()
+            return archive_head(self._name, None, "", self.config, self._memory.write_shared())
 
     def list_checkpoints(self, prefix: str = "", limit: int = 100, cursor: str | None = None) -> CheckpointPage:
         """Checkpoints, newest first."""

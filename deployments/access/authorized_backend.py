@@ -35,6 +35,7 @@ from memory_core.results import (
     RestoreResult,
     SurpriseResult,
 )
+from memory_core.storage_results import Export, ExportFormat, ImportResult
 
 QUOTA_RETRY_S: Final = 3600.0
 _PAGE: Final = 1000
@@ -190,6 +191,17 @@ class AuthorizedBackend:
         """See MemoryBackend."""
         who = await self._creator(new_name)
         return await _shown(who, self._inner.fork(who.stored(name), tag, who.stored(new_name)))
+
+    async def export(self, name: MemoryName, *, tag: Tag | None = None, form: ExportFormat = "nmem") -> Export:
+        """See MemoryBackend. A whole memory leaves the house, so it is written down."""
+        who = _with_scope("admin")
+        async with self._audited(who, "export", name):
+            return await _shown(who, self._inner.export(who.stored(name), tag=tag, form=form))
+
+    async def import_memory(self, name: MemoryName, archive: AsyncIterator[bytes]) -> ImportResult:
+        """See MemoryBackend."""
+        who = await self._creator(name)
+        return await _shown(who, self._inner.import_memory(who.stored(name), archive))
 
     async def owner_pid(self, name: MemoryName) -> int:
         """Which process holds a memory, for operators."""

@@ -16,6 +16,7 @@ from deployments.cli import (
     mcp_commands,
     memory_commands,
     service_commands,
+    storage_commands,
     upkeep_commands,
     version_commands,
 )
@@ -57,6 +58,8 @@ app.command(rich_help_panel=_VERSIONS)(version_commands.fork)
 app.command(rich_help_panel=_VERSIONS)(insight_commands.diff)
 app.command(rich_help_panel=_VERSIONS)(insight_commands.merge)
 app.add_typer(mcp_commands.mcp_app, name="mcp", rich_help_panel=_SERVICE)
+app.command(rich_help_panel=_MEMORY)(storage_commands.export)
+app.command("import", rich_help_panel=_MEMORY)(storage_commands.import_)
 app.add_typer(encoder_commands.encoder_app, name="encoder", rich_help_panel=_MEMORY)
 app.add_typer(key_commands.keys_app, name="keys", rich_help_panel=_SERVICE)
 app.add_typer(bench_app, name="bench", rich_help_panel="Measure")

@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from starlette.middleware.gzip import GZipMiddleware
 
 from deployments.access.authentication import Authentication
-from deployments.http import checkpoints, insight, learning, memories, probes, upkeep
+from deployments.http import checkpoints, insight, learning, memories, probes, storage, upkeep
 from deployments.http.bodies import Bodies
 from deployments.http.envelope import Envelope
 from deployments.http.failures import install_error_answers
@@ -36,12 +36,13 @@ def build_api(services: Services) -> FastAPI:
         separate_input_output_schemas=False,
     )
     app.state.services = services
-    for door in (probes, memories, learning, insight, checkpoints, upkeep):
+    for door in (probes, storage, memories, learning, insight, checkpoints, upkeep):
         app.include_router(door.router)
     install_error_answers(app)
     # The last one added is the outermost.
     app.add_middleware(GZipMiddleware, minimum_size=_PACKED_FROM_BYTES)
-    app.add_middleware(Bodies, max_body_bytes=services.max_body_bytes)
+    uploads = {storage.IMPORT_PATH: services.max_import_bytes}
+    app.add_middleware(Bodies, max_body_bytes=services.max_body_bytes, uploads=uploads)
     app.add_middleware(Authentication, authenticator=services.authenticator)
     app.add_middleware(Envelope, deadline_s=services.deadline_s)
     return app

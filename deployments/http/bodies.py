@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Mapping
 from typing import Final
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -17,12 +18,14 @@ _GZIP: Final = 16 + zlib.MAX_WBITS
 class Bodies:
     """Wraps an ASGI app. Hands it each body whole, at most ``max_body_bytes``.
 
-    A stream of observations is handed on as it comes: its route caps each line instead.
+    A stream of observations is handed on as it comes: its route caps each line instead. A file that is sent to a
+    path of ``uploads`` streams too, up to the bytes given there.
     """
 
-    def __init__(self, app: ASGIApp, max_body_bytes: int) -> None:
+    def __init__(self, app: ASGIApp, max_body_bytes: int, uploads: Mapping[str, int] | None = None) -> None:
         self._app = app
         self._max_body_bytes = max_body_bytes
+        self._uploads = uploads or {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection; raises TooLarge, or InvalidInput for an encoding that is not known."""
@@ -30,6 +33,11 @@ class Bodies:
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)
+        if scope["method"] == "POST" and scope["path"] in self._uploads:
+            max_upload_bytes = self._uploads[scope["path"]]
+            _require_announced_below(headers, max_upload_bytes)
+            await self._app(scope, _bounded(receive, max_upload_bytes), send)
+            return
         body = await _read_body(headers, receive, self._max_body_bytes)
         if body is None:
             return
@@ -44,9 +52,7 @@ class Bodies:
 
 async def _read_body(headers: Headers, receive: Receive, max_body_bytes: int) -> bytes | None:
     """The whole body, or None when the client went away before it was complete."""
-    announced = headers.get("content-length", "")
-    if announced.isdecimal() and int(announced[:20]) > max_body_bytes:
-        raise too_large(max_body_bytes)
+    _require_announced_below(headers, max_body_bytes)
     parts: list[bytes] = []
     size_bytes = 0
     while True:
@@ -60,6 +66,26 @@ async def _read_body(headers: Headers, receive: Receive, max_body_bytes: int) ->
         if not message.get("more_body", False):
             break
     return b"".join(parts)
+
+
+def _require_announced_below(headers: Headers, max_body_bytes: int) -> None:
+    announced = headers.get("content-length", "")
+    if announced.isdecimal() and int(announced[:20]) > max_body_bytes:
+        raise too_large(max_body_bytes)
+
+
+def _bounded(receive: Receive, max_body_bytes: int) -> Receive:
+    size_bytes = 0
+
+    async def bounded() -> Message:
+        nonlocal size_bytes
+        message = await receive()
+        size_bytes += len(message.get("body", b""))
+        if size_bytes > max_body_bytes:
+            raise too_large(max_body_bytes)
+        return message
+
+    return bounded
 
 
 def _unpacked(encoding: str, body: bytes, max_body_bytes: int) -> bytes:

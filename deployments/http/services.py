@@ -20,7 +20,7 @@ class Services:
     """``encoder`` is the default of new memories. ``max_body_bytes`` caps a request body.
 
     ``owner_pid`` tells which process holds a memory. ``authenticator`` says who calls.
-    ``deadline_s`` bounds any request.
+    ``deadline_s`` bounds any request, ``max_import_bytes`` an uploaded archive.
     """
 
     backend: MemoryBackend
@@ -30,6 +30,7 @@ class Services:
     max_body_bytes: int
     owner_pid: Callable[[MemoryName], Awaitable[int]]
     deadline_s: float = 120.0
+    max_import_bytes: int = 1 << 30
     authenticator: Authenticator = field(default_factory=OpenDoor)
 
 

@@ -56,12 +56,16 @@ class Catalog:
         except NotFound as error:
             raise memory_not_found(name) from error
 
+    def require_free(self, name: MemoryName) -> None:
+        """Conflict (MEMORY_EXISTS) when the name is taken now."""
+        if self._store.exists(keys.name(name)):
+            raise _memory_exists(name)
+
     def create(
         self, name: MemoryName, config: MemoryConfig, snapshot: Snapshot, created_at: str, parent: str | None = None
     ) -> MemoryInfo:
         """Publish a memory that starts from a snapshot of shared blobs; Conflict (MEMORY_EXISTS) when taken."""
-        if self._store.exists(keys.name(name)):
-            raise _memory_exists(name)
+        self.require_free(name)
         uid = uuid.uuid4().hex
         info = MemoryInfo(
             name=name,

@@ -18,9 +18,10 @@ from memory_core.ids import EncoderId, MemoryName, Tag
 from memory_core.results import ForgetSelection, InferOptions, Observation, ObserveOptions
 from memory_core.testing.backend_fixtures import CAT, ORCHID, SHIP, fresh_name
 from memory_core.testing.insight_conformance import InsightConformance
+from memory_core.testing.storage_conformance import StorageConformance
 
 
-class BackendConformance(InsightConformance):
+class BackendConformance(InsightConformance, StorageConformance):
     """The suite. Names of tests are the promises."""
 
     async def test_a_created_memory_is_empty_and_is_listed(

@@ -1,0 +1,75 @@
+"""The commands that move, check and clean, against the HTTP door over a volume on files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from typer.testing import CliRunner, Result
+
+from deployments.cli import connection
+from deployments.cli.app import app
+from deployments.health import Readiness
+from deployments.http.api import build_api
+from deployments.http.services import Services
+from deployments.http_client import RemoteBackend
+from memory_core.encoding.registry import LocalEncoderPool
+from memory_core.ids import EncoderId, MemoryName
+from memory_core.local_backend import LocalBackend
+from memory_core.storage.local_store import LocalStore
+
+Run = Callable[..., Result]
+
+
+async def own_pid(_: MemoryName) -> int:
+    return 1
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
+    """Each command is a client of a service that starts for it and stops after it."""
+
+    def connect(*, url: str | None, is_local: bool) -> RemoteBackend:
+        pool = LocalEncoderPool()
+        backend = LocalBackend(LocalStore(tmp_path / "volume"), pool)
+        hash_ = EncoderId("hash")
+        services = Services(
+            backend=backend,
+            encoders=pool,
+            encoder=hash_,
+            readiness=Readiness(backend=backend, encoders=pool, encoder=hash_),
+            max_body_bytes=4096,
+            max_import_bytes=1 << 28,
+            owner_pid=own_pid,
+        )
+        return RemoteBackend(url or "http://test", transport=httpx.ASGITransport(app=build_api(services)))
+
+    monkeypatch.setattr(connection, "connect", connect)
+
+    def invoke(*arguments: str | Path) -> Result:
+        return CliRunner().invoke(app, list(map(str, arguments)))
+
+    assert invoke("create", "notes", "--units", "64").exit_code == 0
+    assert invoke("observe", "notes", "The lease ends in June.").exit_code == 0
+    return invoke
+
+
+def printed_json(result: Result) -> dict[str, Any]:
+    assert result.exit_code == 0, result.output
+    parsed = json.loads(result.stdout)
+    assert isinstance(parsed, dict)
+    return parsed
+
+
+def test_a_memory_goes_out_to_a_file_and_comes_back_under_another_name(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "notes.nmem"
+    assert printed_json(run("export", "notes", "-o", file, "--json"))["size_bytes"] == file.stat().st_size
+    assert printed_json(run("import", file, "--name", "again", "--json"))["observation_count"] == 1
+    assert "The lease ends in June." in run("infer", "again", "When does the lease end?").stdout
+    assert "ARCHIVE" not in run("export", "notes", "--format", "jsonl", "-o", tmp_path / "notes.jsonl").output
+    assert "The lease ends in June." in (tmp_path / "notes.jsonl").read_text()
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
