@@ -39,11 +39,12 @@ class OwnerSpec:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A method and what it is called with."""
+    """A method and what it is called with. patience_s: how long its answer may take, if longer than the deadline."""
 
     method: str
     arguments: tuple[Any, ...] = ()
     options: dict[str, Any] = field(default_factory=dict)
+    patience_s: float = 0.0
 
 
 class Owners:
@@ -61,7 +62,7 @@ class Owners:
         while True:
             try:
                 owner = await self._owner(spec, admit)
-                left_s = max(give_up_at_s - time.monotonic(), _PAUSE_FIRST_S)
+                left_s = max(give_up_at_s - time.monotonic(), _PAUSE_FIRST_S, call.patience_s)
                 return await ray_api.call(owner, call.method, *call.arguments, timeout_s=left_s, **call.options)
             except OwnerLost:
                 self._known.pop(spec.actor_name, None)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import uuid
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import replace
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
@@ -13,10 +14,12 @@ from cluster.memory_actor import MemoryActor
 from cluster.owners import Call, Owners, OwnerSpec, is_after_loss
 from cluster.volume_actor import KnownMemory, VolumeActor
 from memory_core.config import MemoryConfig
+from memory_core.consolidation.plan import ConsolidationPlan
 from memory_core.encoding.encoder import EncoderPool
-from memory_core.errors import Conflict, InvalidInput, NotFound
+from memory_core.errors import Conflict, InvalidInput, NeuralMemoryError, NotFound
 from memory_core.ids import EncoderId, MemoryName, RequestId, Tag
 from memory_core.insight_results import AttentionMap, DiffResult, ExplainResult, MergeResult, PredictResult
+from memory_core.progress import OnProgress, Progress, watched
 from memory_core.results import (
     CheckpointInfo,
     CheckpointPage,
@@ -44,6 +47,7 @@ from memory_core.volume_storage import VolumeStorage
 
 CALL_DEADLINE_S: Final = 60.0
 VOLUME_DEADLINE_S: Final = 3600.0
+CONSOLIDATION_PATIENCE_S: Final = 3600.0
 _SAME_PREFIX_MAX: Final = 1000
 _MEMORY_NOT_FOUND: Final = "MEMORY_NOT_FOUND"
 _T = TypeVar("_T")
@@ -211,9 +215,16 @@ class RayBackend(VolumeStorage):
         result: MergeResult = await self._ask(name, "write", "merge", other, tag)
         return result
 
-    async def consolidate(self, name: MemoryName, *, steps: int = 1) -> ConsolidateResult:
-        """See MemoryBackend."""
-        result: ConsolidateResult = await self._ask(name, "write", "consolidate", steps)
+    async def consolidate(
+        self, name: MemoryName, *, steps: int = 1, ewc_lambda: float = 0.0, on_progress: OnProgress | None = None
+    ) -> ConsolidateResult:
+        """See MemoryBackend. It is no call that must answer within the deadline; it may take an hour."""
+        plan, run_id = ConsolidationPlan(steps=steps, ewc_lambda=ewc_lambda), uuid.uuid4().hex
+        call = Call("write", ("consolidate", plan), {"run_id": run_id}, patience_s=CONSOLIDATION_PATIENCE_S)
+        run = _RemoteRun(lambda method: self._ask(name, "read", method, run_id))
+        result: ConsolidateResult = await watched(
+            self._with_memory(name, lambda known: self._call_owner(known, call)), run, on_progress
+        )
         return result
 
     async def forget(self, name: MemoryName, selection: ForgetSelection, *, is_dry_run: bool = False) -> ForgetReceipt:
@@ -309,7 +320,9 @@ class RayBackend(VolumeStorage):
         return await attempt(now)
 
     async def _call(self, known: KnownMemory, door: str, method: str, *args: Any, **options: Any) -> Any:
-        call = Call(door, (method, *args), options)
+        return await self._call_owner(known, Call(door, (method, *args), options))
+
+    async def _call_owner(self, known: KnownMemory, call: Call) -> Any:
         return await self._owners.call(self._owner_spec(known), call, lambda: self._require_current(known))
 
     async def _find(self, name: MemoryName) -> KnownMemory:
@@ -332,6 +345,23 @@ class RayBackend(VolumeStorage):
     def _owner_spec(self, known: KnownMemory) -> OwnerSpec:
         actor_name = f"memory:{self._volume_id}:{known.uid}"
         return OwnerSpec(actor_name, MemoryActor, (self._storage_url, known.name, self._durability))
+
+
+@dataclass(frozen=True, slots=True)
+class _RemoteRun:
+    """A consolidation by the owner of a memory, asked through ``ask``."""
+
+    ask: Callable[[str], Awaitable[Any]]
+
+    async def look(self) -> Progress | None:
+        """See Run."""
+        found: Progress | None = await self.ask("progress")
+        return found
+
+    async def cancel(self) -> None:
+        """See Run. An owner that cannot be reached has stopped with it."""
+        with suppress(NeuralMemoryError):
+            await self.ask("cancel")
 
 
 def _tagged(page: CheckpointPage, tag: Tag, error: Conflict) -> CheckpointInfo:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import uuid
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import asdict
 from functools import cache
 from typing import Any, Final, TypeVar
@@ -19,6 +20,7 @@ from memory_core.config import MemoryConfig
 from memory_core.errors import InvalidInput, NeuralMemoryError, Unavailable
 from memory_core.ids import EncoderId, MemoryName, Tag
 from memory_core.insight_results import AttentionMap, DiffResult, ExplainResult, MergeResult, PredictResult
+from memory_core.progress import OnProgress
 from memory_core.results import (
     CheckpointInfo,
     CheckpointPage,
@@ -144,9 +146,25 @@ class RemoteBackend(RemoteStorage):
         """See MemoryBackend."""
         return await self._ask(MergeResult, "POST", _path(name, "merge"), _present(other=other, tag=tag))
 
-    async def consolidate(self, name: MemoryName, *, steps: int = 1) -> ConsolidateResult:
-        """See MemoryBackend."""
-        return await self._ask(ConsolidateResult, "POST", _path(name, "consolidate"), {"steps": steps})
+    async def consolidate(
+        self, name: MemoryName, *, steps: int = 1, ewc_lambda: float = 0.0, on_progress: OnProgress | None = None
+    ) -> ConsolidateResult:
+        """See MemoryBackend. The service tells its progress meanwhile, so that no long silence ends the call."""
+        body = {"steps": steps, "ewc_lambda": ewc_lambda}
+        with connection_errors(self.base_url):
+            headers = {"Accept": "text/event-stream"}
+            async with self._client.stream("POST", _path(name, "consolidate"), json=body, headers=headers) as answer:
+                if not answer.is_success:
+                    await answer.aread()
+                    raise error_from_answer(answer.status_code, json_or_none(answer))
+                async for event, data in _events(answer):
+                    if event == "result":
+                        return _parse(ConsolidateResult, data)
+                    if event == "error":
+                        raise error_from_answer(httpx.codes.INTERNAL_SERVER_ERROR, data)
+                    if event == "progress" and on_progress is not None:
+                        on_progress(data["fraction"], data["phase"])
+        raise Unavailable("The answer ended early; nothing may have changed.", hint="Look at the memory, try again.")
 
     async def forget(self, name: MemoryName, selection: ForgetSelection, *, is_dry_run: bool = False) -> ForgetReceipt:
         """See MemoryBackend."""
@@ -216,6 +234,17 @@ class RemoteBackend(RemoteStorage):
         if answer.is_success:
             return answer
         raise error_from_answer(answer.status_code, json_or_none(answer))
+
+
+async def _events(answer: httpx.Response) -> AsyncIterator[tuple[str, Any]]:
+    """Server-sent events as (kind, data)."""
+    kind = ""
+    async for line in answer.aiter_lines():
+        field_name, _, value = line.partition(": ")
+        if field_name == "event":
+            kind = value
+        elif field_name == "data":
+            yield kind, json.loads(value)
 
 
 def _is_repeatable(method: str, path: str) -> bool:

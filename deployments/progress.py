@@ -1,10 +1,24 @@
-"""The progress bar of everything that observes."""
+"""The progress bars: of everything that observes, and of work that says its share and phase."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TaskProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
 from rich.text import Text
+
+from memory_core.progress import OnProgress
 
 
 class _RateColumn(ProgressColumn):
@@ -26,3 +40,12 @@ def progress_bar(console: Console) -> Progress:
         console=console,
         transient=not console.is_terminal,
     )
+
+
+@contextmanager
+def share_bar(console: Console) -> Iterator[OnProgress]:
+    """A bar that is told the share done and the phase."""
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=not console.is_terminal) as bar:
+        task = bar.add_task("waiting", total=1.0)
+        yield lambda fraction, phase: bar.update(task, completed=fraction, description=phase)

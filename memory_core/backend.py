@@ -12,6 +12,7 @@ from typing import Protocol
 from memory_core.config import MemoryConfig
 from memory_core.ids import EncoderId, MemoryName, Tag
 from memory_core.insight_results import AttentionMap, DiffResult, ExplainResult, MergeResult, PredictResult
+from memory_core.progress import OnProgress
 from memory_core.results import (
     CheckpointInfo,
     CheckpointPage,
@@ -104,8 +105,15 @@ class MemoryBackend(StorageBackend, Protocol):
         """
         ...
 
-    async def consolidate(self, name: MemoryName, *, steps: int = 1) -> ConsolidateResult:
-        """Merge near-duplicate patterns and rehearse exemplars; atomic."""
+    async def consolidate(
+        self, name: MemoryName, *, steps: int = 1, ewc_lambda: float = 0.0, on_progress: OnProgress | None = None
+    ) -> ConsolidateResult:
+        """Merge near-duplicate patterns and rehearse exemplars; atomic.
+
+        ``ewc_lambda`` holds the weights where they were. ``on_progress`` is told the share done and the phase, on the
+        caller's loop; what it raises, or cancelling the caller, ends the work before its next step with the memory as
+        it was.
+        """
         ...
 
     async def forget(self, name: MemoryName, selection: ForgetSelection, *, is_dry_run: bool = False) -> ForgetReceipt:

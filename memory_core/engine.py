@@ -9,6 +9,7 @@ the same batches in the same order give bit-identical states.
 from memory_core.consolidation.capacity import capacity_used, measure_capacity
 from memory_core.consolidation.consolidate import consolidate
 from memory_core.consolidation.forget import cut, forget
+from memory_core.consolidation.plan import ConsolidationPlan
 from memory_core.insight.attention import attention_map
 from memory_core.insight.comparison import diff, merge_observations
 from memory_core.insight.explain import explain
@@ -17,6 +18,7 @@ from memory_core.learning import observe
 from memory_core.recall import infer, surprise
 
 __all__ = [
+    "ConsolidationPlan",
     "attention_map",
     "capacity_used",
     "consolidate",

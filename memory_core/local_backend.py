@@ -8,15 +8,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import uuid
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 from memory_core.config import MemoryConfig
+from memory_core.consolidation.plan import ConsolidationPlan
 from memory_core.encoding.encoder import EncoderInfo, EncoderPool
 from memory_core.errors import Conflict, InvalidInput, NeuralMemoryError, Unavailable
 from memory_core.ids import EncoderId, MemoryName, Tag
 from memory_core.insight_results import AttentionMap, DiffResult, ExplainResult, MergeResult, PredictResult
+from memory_core.progress import OnProgress, Progress, watched
 from memory_core.results import (
     CheckpointInfo,
     CheckpointPage,
@@ -143,9 +147,14 @@ class LocalBackend(VolumeStorage):
         """See MemoryBackend."""
         return await self._with_writer(name, lambda writer: writer.merge(other, tag))
 
-    async def consolidate(self, name: MemoryName, *, steps: int = 1) -> ConsolidateResult:
+    async def consolidate(
+        self, name: MemoryName, *, steps: int = 1, ewc_lambda: float = 0.0, on_progress: OnProgress | None = None
+    ) -> ConsolidateResult:
         """See MemoryBackend."""
-        return await self._with_writer(name, lambda writer: writer.consolidate(steps))
+        plan = ConsolidationPlan(steps=steps, ewc_lambda=ewc_lambda)
+        run = _LocalRun(await self._writer(name), uuid.uuid4().hex)
+        work = self._with_writer(name, lambda writer: writer.consolidate(plan, run_id=run.run_id))
+        return await watched(work, run, on_progress)
 
     async def forget(self, name: MemoryName, selection: ForgetSelection, *, is_dry_run: bool = False) -> ForgetReceipt:
         """See MemoryBackend."""
@@ -260,6 +269,22 @@ class LocalBackend(VolumeStorage):
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+
+
+@dataclass(frozen=True, slots=True)
+class _LocalRun:
+    """A consolidation by a writer of this process."""
+
+    writer: MemoryWriter
+    run_id: str
+
+    async def look(self) -> Progress | None:
+        """See Run."""
+        return self.writer.progress(self.run_id)
+
+    async def cancel(self) -> None:
+        """See Run."""
+        self.writer.cancel(self.run_id)
 
 
 def _fits(served: EncoderInfo, config: MemoryConfig) -> bool:

@@ -22,6 +22,7 @@ from memory_core.encoding.registry import open_encoder
 from memory_core.errors import Conflict, CorruptData, InvalidInput, NotFound
 from memory_core.ids import MemoryName, Seq
 from memory_core.insight_results import AttentionMap, DiffResult, ExplainResult, PredictResult, StateAddress
+from memory_core.progress import OnProgress
 from memory_core.results import (
     CapacityReport,
     ConsolidateResult,
@@ -150,9 +151,15 @@ class NeuralMemory:
         (encoded,) = self._encoder.encode([query])
         return engine.attention_map(self.state, NAME, encoded, top_k)
 
-    def consolidate(self, steps: int = 1) -> ConsolidateResult:
-        """Merge near-duplicates and rehearse."""
-        self.state, result = engine.consolidate(self.state, NAME, steps)
+    def consolidate(
+        self, steps: int = 1, *, ewc_lambda: float = 0.0, on_progress: OnProgress = lambda _, __: None
+    ) -> ConsolidateResult:
+        """Merge near-duplicates and rehearse; ``ewc_lambda`` holds the weights where they were.
+
+        ``on_progress`` is told the share done and the phase; what it raises leaves the memory as it was.
+        """
+        plan = engine.ConsolidationPlan(steps=steps, ewc_lambda=ewc_lambda)
+        self.state, result = engine.consolidate(self.state, NAME, plan, on_progress)
         return result
 
     def stats(self) -> CapacityReport:

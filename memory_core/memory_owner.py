@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from memory_core.consolidation.plan import ConsolidationPlan
 from memory_core.errors import Fenced, Internal, NeuralMemoryError, Unavailable
 from memory_core.learner import BrokeOn, learning_broke
 from memory_core.lifecycle import effects as do
@@ -18,6 +19,7 @@ from memory_core.lifecycle.answers import Answer
 from memory_core.lifecycle.effects import Effect
 from memory_core.lifecycle.machine import JournalLimits, Life, Phase, step
 from memory_core.owned_memory import OwnedMemory
+from memory_core.progress import OnProgress
 from memory_core.results import EncodedText, ForgetSelection
 from memory_core.storage.records import JournalRecord
 
@@ -47,6 +49,7 @@ class MemoryOwner:
         self._on_effect = on_effect
         self._group = Group((), lambda _: None)
         self._description = ""
+        self._consolidation: tuple[ConsolidationPlan, OnProgress] = (ConsolidationPlan(), lambda _, __: None)
         self._forgetting: tuple[ForgetSelection, Sequence[EncodedText]] = (ForgetSelection(), ())
 
     def require_serving(self) -> None:
@@ -80,6 +83,11 @@ class MemoryOwner:
         """Publish the state under a tag."""
         self._description = description
         self.drive(request)
+
+    def consolidate(self, plan: ConsolidationPlan, on_progress: OnProgress) -> None:
+        """Merge and rehearse; what ``on_progress`` raises leaves all as it was."""
+        self._consolidation = (plan, on_progress)
+        self.drive(on.ConsolidateRequested())
 
     def forget(self, selection: ForgetSelection, encoded: Sequence[EncodedText]) -> None:
         """Leave out what is chosen, here and in storage. ``encoded``: see ``engine.forget``."""
@@ -117,8 +125,6 @@ class MemoryOwner:
                 return memory.write_checkpoint(tag, self._description)
             case do.LoadCheckpoint(tag):
                 return memory.load_checkpoint(tag)
-            case do.ComputeConsolidation(steps):
-                return memory.compute_consolidation(steps)
             case do.PublishHead(kind):
                 return memory.publish_head(kind)
             case do.AppendFrame():
@@ -136,6 +142,7 @@ class MemoryOwner:
             do.ClaimEpoch: memory.claim,
             do.RecoverMemory: memory.recover,
             do.VerifyEpoch: memory.verify_epoch,
+            do.ComputeConsolidation: lambda: memory.compute_consolidation(*self._consolidation),
             do.ComputeForgetting: lambda: memory.compute_forgetting(*self._forgetting),
             do.PublishCheckpoint: memory.publish_checkpoint,
             do.AdoptState: memory.adopt,

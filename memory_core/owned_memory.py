@@ -21,6 +21,7 @@ from memory_core.learner import BrokeTogether, Learner, Marks, batches
 from memory_core.lifecycle import events as on
 from memory_core.lifecycle.answers import Answer, AnswerTable
 from memory_core.lifecycle.effects import HeadKind
+from memory_core.progress import OnProgress
 from memory_core.results import ConsolidateResult, EncodedText, ForgetReceipt, ForgetSelection
 from memory_core.state import MemoryState, StateParts
 from memory_core.storage.blobs import BlobRef
@@ -233,9 +234,11 @@ class OwnedMemory:
         self.candidate = Candidate(self._load(snapshot), snapshot.seq, lineage, snapshot)
         return on.CheckpointLoaded()
 
-    def compute_consolidation(self, steps: int) -> on.ConsolidationComputed:
-        """Consolidate into the candidate."""
-        state, self.consolidated = engine.consolidate(self.state, self.name, steps)
+    def compute_consolidation(
+        self, plan: engine.ConsolidationPlan, on_progress: OnProgress
+    ) -> on.ConsolidationComputed:
+        """Consolidate into the candidate; what ``on_progress`` raises ends it."""
+        state, self.consolidated = engine.consolidate(self.state, self.name, plan, on_progress)
         self.candidate = Candidate(state, self.seq, self.lineage)
         return on.ConsolidationComputed()
 

@@ -132,13 +132,19 @@ class SurpriseResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConsolidateResult:
-    """What a consolidation did. ``memory_compressed_by`` is the share of patterns freed; stability is replay recall."""
+    """What a consolidation did. memory_compressed_by: the share of patterns freed.
+
+    Stability is replay recall of ``held_out`` units, a uniform sample that was not rehearsed: before, after, and as
+    ``stability_score`` the share of what read back before that still does.
+    """
 
     memory: MemoryName
     patterns_merged: int
     memory_compressed_by: float
     stability_before: float
     stability_after: float
+    stability_score: float
+    held_out: int
     duration_ms: float
 
 

@@ -8,6 +8,7 @@ instant of change). After a failed or fenced write the writer is unusable; open 
 from __future__ import annotations
 
 import threading
+import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -28,6 +29,7 @@ from memory_core.memory_owner import Group, MemoryOwner, OnEffect
 from memory_core.observe_request import ObserveRequest, accept_observe, idempotency_mismatch
 from memory_core.owned_memory import Clock, OwnedMemory, utc_now
 from memory_core.portable import archive_head
+from memory_core.progress import Progress, ProgressBoard
 from memory_core.results import (
     CheckpointInfo,
     CheckpointPage,
@@ -81,6 +83,7 @@ class MemoryWriter(WriterInsight):
         super().__init__(name, StoredStates(store, self._memory.shelf, settings.device))
         self._owner = MemoryOwner(self._memory, settings.limits, settings.on_effect)
         self._lane = threading.Lock()
+        self._board = ProgressBoard()
         self._groups: GroupCommit[ObserveRequest, ObserveResult] = GroupCommit(
             self._commit, settings.durability.group_max, settings.durability.delay_s(store)
         )
@@ -136,14 +139,26 @@ class MemoryWriter(WriterInsight):
             self._owner.require_serving()
             return tuple(engine.surprise(self._memory.state, self._name, text) for text in texts)
 
-    def consolidate(self, steps: int = 1) -> ConsolidateResult:
-        """Merge and rehearse; after a crash the memory is as before or as after."""
+    def consolidate(self, plan: engine.ConsolidationPlan | None = None, *, run_id: str = "") -> ConsolidateResult:
+        """Merge and rehearse; after a crash the memory is as before or as after.
+
+        Under its ``run_id`` (default: a new one) others can look how far it is, or cancel it: then Conflict
+        (CANCELLED), with the memory as it was.
+        """
         if self.config.is_read_only:
             raise ReadOnly("This memory does not learn: its learning rate is 0.", hint="Nothing to consolidate.")
-        with self._lane:
+        with self._board.run(run_id or uuid.uuid4().hex) as told, self._lane:
             self._owner.require_serving()
-            self._owner.drive(on.ConsolidateRequested(steps))
+            self._owner.consolidate(plan or engine.ConsolidationPlan(), told)
             return _made(self._memory.consolidated)
+
+    def progress(self, run_id: str) -> Progress | None:
+        """How far a consolidation is; None before its start and after its end."""
+        return self._board.look(run_id)
+
+    def cancel(self, run_id: str) -> None:
+        """End a consolidation before its next step; no error when it has ended."""
+        self._board.cancel(run_id)
 
     def story(self) -> Story:
         """What the memory was told, as far as it still knows, in order."""

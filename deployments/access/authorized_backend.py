@@ -16,6 +16,7 @@ from memory_core.config import MemoryConfig
 from memory_core.errors import NeuralMemoryError, Overloaded
 from memory_core.ids import EncoderId, MemoryName, Tag
 from memory_core.insight_results import AttentionMap, DiffResult, ExplainResult, MergeResult, PredictResult
+from memory_core.progress import OnProgress
 from memory_core.results import (
     CheckpointInfo,
     CheckpointPage,
@@ -149,10 +150,13 @@ class AuthorizedBackend:
         who = _with_scope("observe")
         return await _shown(who, self._inner.merge(who.stored(name), who.stored(other), tag=tag))
 
-    async def consolidate(self, name: MemoryName, *, steps: int = 1) -> ConsolidateResult:
+    async def consolidate(
+        self, name: MemoryName, *, steps: int = 1, ewc_lambda: float = 0.0, on_progress: OnProgress | None = None
+    ) -> ConsolidateResult:
         """See MemoryBackend."""
         who = _with_scope("observe")
-        return await _shown(who, self._inner.consolidate(who.stored(name), steps=steps))
+        work = self._inner.consolidate(who.stored(name), steps=steps, ewc_lambda=ewc_lambda, on_progress=on_progress)
+        return await _shown(who, work)
 
     async def forget(self, name: MemoryName, selection: ForgetSelection, *, is_dry_run: bool = False) -> ForgetReceipt:
         """See MemoryBackend."""

@@ -14,10 +14,10 @@ from deployments.cli import output
 from deployments.cli.connection import Connection, run
 from deployments.cli.options import JsonOption, LocalOption, NameArgument, UrlOption
 from deployments.cli.texts import Split, read_texts
-from deployments.progress import progress_bar
+from deployments.progress import progress_bar, share_bar
 from deployments.text_rules import check_observations, check_text
 from memory_core.ids import MemoryName, parse_memory_name
-from memory_core.results import InferOptions, Observation, ObserveOptions, ObserveResult
+from memory_core.results import ConsolidateResult, InferOptions, Observation, ObserveOptions, ObserveResult
 
 DomainOption = Annotated[str | None, typer.Option(help="Label that answers can be filtered by.")]
 _WORDS_SHOWN = 5
@@ -111,14 +111,22 @@ def surprise(
 
 def consolidate(
     name: NameArgument,
-    steps: Annotated[int, typer.Option(min=1, max=100, help="Rounds.")] = 1,
+    steps: Annotated[int, typer.Option(min=1, max=100, help="Rounds of rehearsal.")] = 1,
+    ewc_lambda: Annotated[
+        float, typer.Option("--ewc-lambda", min=0.0, help="Hold the weights where they were; 0 does not.")
+    ] = 0.0,
     url: UrlOption = None,
     local: LocalOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Merge near-duplicate patterns and rehearse what is known."""
+    """Merge near-duplicate patterns and rehearse what is known. Ctrl-C leaves the memory as it was."""
     parsed = parse_memory_name(name)
-    result = run(lambda memories: memories.consolidate(parsed, steps=steps), url=url, is_local=local)
+
+    async def work(memories: Connection) -> ConsolidateResult:
+        with share_bar(output.err) as bar:
+            return await memories.consolidate(parsed, steps=steps, ewc_lambda=ewc_lambda, on_progress=bar)
+
+    result = run(work, url=url, is_local=local)
     if as_json:
         output.print_json(result)
     else:

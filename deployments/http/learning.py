@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Header
+from fastapi import APIRouter, Header, Request, Response
 
+from deployments.http.event_stream import EVENT_STREAM, streamed
 from deployments.http.failures import documented
 from deployments.http.schemas import ConsolidateRequest, InferRequest, ObserveRequest, SurpriseAnswer, SurpriseRequest
 from deployments.http.services import BackendParam, NameParam
 from deployments.text_rules import check_batch_size, check_label, check_metadata, check_observations, check_text
 from memory_core.ids import parse_request_id
+from memory_core.progress import OnProgress
 from memory_core.results import ConsolidateResult, InferResult, ObserveOptions, ObserveResult
 
 router = APIRouter(prefix="/v1/memories/{name}", tags=["learning"])
@@ -19,6 +21,7 @@ IdempotencyKey = Annotated[
     str | None,
     Header(alias="Idempotency-Key", description="A repeated request with the same key returns its first answer."),
 ]
+AcceptHeader = Annotated[str, Header(description="`text/event-stream` for progress, else one JSON object.")]
 _WRITES = documented(400, 404, 409, 413, 422, 429, 500, 503)
 _READS = documented(400, 404, 413, 422, 429, 500, 503)
 
@@ -54,9 +57,24 @@ async def surprise(name: NameParam, body: SurpriseRequest, backend: BackendParam
     return SurpriseAnswer(results=await backend.surprise(name, texts))
 
 
-@router.post("/consolidate", responses=_WRITES)
+@router.post("/consolidate", responses=_WRITES, response_model=ConsolidateResult)
 async def consolidate(
-    name: NameParam, backend: BackendParam, body: ConsolidateRequest | None = None
-) -> ConsolidateResult:
-    """Merge near-duplicate patterns and rehearse; all of it happens or none."""
-    return await backend.consolidate(name, steps=(body or ConsolidateRequest()).steps)
+    name: NameParam,
+    backend: BackendParam,
+    request: Request,
+    body: ConsolidateRequest | None = None,
+    accept: AcceptHeader = "",
+) -> ConsolidateResult | Response:
+    """Merge near-duplicate patterns and rehearse; all of it happens or none.
+
+    With `Accept: text/event-stream` the answer is a stream of `progress` events `{fraction, phase}` and one last
+    `result` or `error`; a client that goes away cancels the work.
+    """
+    asked = body or ConsolidateRequest()
+
+    async def work(on_progress: OnProgress | None = None) -> ConsolidateResult:
+        return await backend.consolidate(name, steps=asked.steps, ewc_lambda=asked.ewc_lambda, on_progress=on_progress)
+
+    if EVENT_STREAM in accept:
+        return await streamed(work, str(getattr(request.state, "request_id", "")))
+    return await work()

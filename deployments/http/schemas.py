@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic.dataclasses import dataclass
 
 from memory_core.config import FastDtype, GateKind, LinearRule, SaturationPolicy, Variant
+from memory_core.consolidation.plan import EWC_LAMBDA_MAX, STEPS_MAX
 from memory_core.ids import PatternId
 from memory_core.results import Channel, ForgetSelection, InferOptions, MetadataValue, Observation, SurpriseResult
 
@@ -163,11 +164,12 @@ class SurpriseAnswer:
 
 
 class ConsolidateRequest(Body):
-    """How many rounds of merging and rehearsal."""
+    """How many rounds of rehearsal, and how strongly the weights are held where they were (0: not at all)."""
 
-    model_config = _example(steps=1)
+    model_config = _example(steps=1, ewc_lambda=0.01)
 
-    steps: int = Field(default=1, ge=1, le=100)
+    steps: int = Field(default=1, ge=1, le=STEPS_MAX)
+    ewc_lambda: float = Field(default=0.0, ge=0.0, le=EWC_LAMBDA_MAX, allow_inf_nan=False)
 
 
 class ForgetRequest(Body):

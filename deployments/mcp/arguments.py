@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from memory_core.config import Variant
+from memory_core.consolidation.plan import EWC_LAMBDA_MAX, STEPS_MAX
 from memory_core.results import MetadataValue
 
 TopK = Annotated[int, Field(ge=1, le=100)]
@@ -58,8 +59,8 @@ class SurpriseArguments(MemoryArguments):
 class ConsolidateArguments(MemoryArguments):
     """consolidate."""
 
-    steps: int = Field(default=1, ge=1, le=100)
-    ewc_lambda: float | None = Field(default=None, ge=0.0)
+    steps: int = Field(default=1, ge=1, le=STEPS_MAX)
+    ewc_lambda: float = Field(default=0.0, ge=0.0, le=EWC_LAMBDA_MAX)
 
 
 class CheckpointArguments(MemoryArguments):

@@ -11,6 +11,7 @@ from deployments.mcp.answers import InferAnswer
 from deployments.mcp.attention_picture import attention_png
 from deployments.mcp.caller import Caller
 from deployments.mcp.observing import Report, observe
+from deployments.mcp.reporting import reported
 from deployments.text_rules import check_description, check_label, check_text
 from memory_core.errors import InvalidInput
 from memory_core.ids import PatternId, parse_memory_name, parse_tag
@@ -61,11 +62,12 @@ async def _surprise(caller: Caller, sent: takes.SurpriseArguments, _: Report) ->
 
 
 async def _consolidate(caller: Caller, sent: takes.ConsolidateArguments, report: Report) -> ConsolidateResult:
-    _refuse_unsupported(sent, "ewc_lambda", why="the strength of protection is fixed")
-    await report(0, 1, "consolidating")
-    result = await caller.backend.consolidate(caller.named(sent.memory), steps=sent.steps)
-    await report(1, 1, "consolidated")
-    return result
+    name = caller.named(sent.memory)
+    async with reported(report) as on_progress:
+        on_progress(0.0, "consolidating")
+        return await caller.backend.consolidate(
+            name, steps=sent.steps, ewc_lambda=sent.ewc_lambda, on_progress=on_progress
+        )
 
 
 async def _checkpoint(caller: Caller, sent: takes.CheckpointArguments, _: Report) -> CheckpointInfo:

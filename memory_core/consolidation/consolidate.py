@@ -1,7 +1,8 @@
 """consolidate: like sleep. Near-duplicate patterns become one, then what is left is rehearsed.
 
-Nothing that was told is lost: two patterns are merged only when all their exemplar texts fit into one.
-Shapes: n patterns in use, m patterns kept.
+Nothing that was told is lost: two patterns are merged only when all their exemplar texts fit into one. What it did for
+recall is measured on units that are held out of the rehearsal.
+Shapes: n patterns in use, m patterns kept, R units held out.
 """
 
 from __future__ import annotations
@@ -13,37 +14,73 @@ from typing import Final
 import numpy as np
 import torch
 
-from memory_core.consolidation.replay import rehearse, replay_recall
-from memory_core.errors import InvalidInput
+from memory_core.consolidation.plan import ConsolidationPlan
+from memory_core.consolidation.replay import Rehearsal, held_out_units, reads_back, rehearse_but
 from memory_core.ids import MemoryName
 from memory_core.patterns.bank import COLUMNS
+from memory_core.progress import OnProgress
 from memory_core.results import ConsolidateResult, Exemplar
 from memory_core.state import MemoryState
 
 MERGE_COSINE: Final = 0.95
 MERGE_SHARED_WORDS: Final = 0.8
-STEPS_MAX: Final = 100
+_MERGED_AT: Final = 0.1
+_REHEARSED_AT: Final = 0.98
 _ROWS_AT_ONCE: Final = 1024
 
 
-def consolidate(state: MemoryState, memory: MemoryName, steps: int) -> tuple[MemoryState, ConsolidateResult]:
-    """Merge near-duplicates, rehearse ``steps`` times (1 to 100); returns a new state, the old one is untouched."""
-    if not 1 <= steps <= STEPS_MAX:
-        raise InvalidInput(f"steps={steps} is not between 1 and {STEPS_MAX}.", hint="Use 1 for a quick pass.")
+def consolidate(
+    state: MemoryState, memory: MemoryName, plan: ConsolidationPlan, on_progress: OnProgress = lambda _, __: None
+) -> tuple[MemoryState, ConsolidateResult]:
+    """Merge near-duplicates, rehearse; returns a new state, the old one is untouched.
+
+    ``on_progress`` is told the share done and the phase between steps; what it raises cancels the whole.
+    """
     started = time.perf_counter()
-    before, before_count = replay_recall(state), state.pattern_count
+    on_progress(0.0, "merging")
+    held_R = held_out_units(state)
+    before_R = reads_back(state, held_R) if len(held_R) else np.ones(0, dtype=bool)
     merged_into_n = _find_duplicates(state)
-    result = _keep(state, merged_into_n) if (merged_into_n != np.arange(before_count)).any() else state.clone()
-    rehearse(result, steps)
-    merged = before_count - result.pattern_count
+    has_merged = bool((merged_into_n != np.arange(state.pattern_count)).any())
+    result = _keep(state, merged_into_n) if has_merged else state.clone()
+    moved_R, was_kept_R = _moved_units(state, result, held_R, merged_into_n) if has_merged else (held_R, held_R >= 0)
+    rehearsal = Rehearsal(plan.steps, plan.ewc_lambda, _between(on_progress, _MERGED_AT, _REHEARSED_AT))
+    rehearse_but(result, moved_R, rehearsal)
+    on_progress(_REHEARSED_AT, "measuring")
+    after_R = reads_back(result, moved_R) if len(moved_R) else np.ones(0, dtype=bool)
+    merged = state.pattern_count - result.pattern_count
     return result, ConsolidateResult(
         memory=memory,
         patterns_merged=merged,
-        memory_compressed_by=merged / max(1, before_count),
-        stability_before=before,
-        stability_after=replay_recall(result),
+        memory_compressed_by=merged / max(1, state.pattern_count),
+        stability_before=_share(before_R[was_kept_R]),
+        stability_after=_share(after_R),
+        stability_score=_share(after_R[before_R[was_kept_R]]),
+        held_out=len(moved_R),
         duration_ms=1000 * (time.perf_counter() - started),
     )
+
+
+def _share(is_right_R: np.ndarray) -> float:
+    return float(is_right_R.mean()) if len(is_right_R) else 1.0
+
+
+def _between(on_progress: OnProgress, low: float, high: float) -> OnProgress:
+    return lambda fraction, phase: on_progress(low + fraction * (high - low), phase)
+
+
+def _moved_units(
+    state: MemoryState, result: MemoryState, units_R: np.ndarray, merged_into_n: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Where units are in the new state, and which of them (R,) are: the units of a merged pattern are no more."""
+    owners_R = state.bank.units.owner_u[units_R]
+    was_kept_R = merged_into_n[owners_R] == owners_R
+    kept_m = np.flatnonzero(merged_into_n == np.arange(len(merged_into_n)))
+    moved = []
+    for unit, owner in zip(units_R[was_kept_R].tolist(), owners_R[was_kept_R].tolist(), strict=True):
+        home = int(np.searchsorted(kept_m, owner))
+        moved.append(result.bank.units.units_of(home)[state.bank.units.units_of(owner).index(unit)])
+    return np.array(moved, dtype=np.int64), was_kept_R
 
 
 def _find_duplicates(state: MemoryState) -> np.ndarray:

@@ -77,8 +77,6 @@ class LoadCheckpoint:
 class ComputeConsolidation:
     """Consolidate into a new state beside the current one."""
 
-    steps: int
-
 
 @dataclass(frozen=True, slots=True)
 class ComputeForgetting:

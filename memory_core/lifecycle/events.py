@@ -38,8 +38,6 @@ class RestoreRequested:
 class ConsolidateRequested:
     """The state shall be consolidated."""
 
-    steps: int
-
 
 @dataclass(frozen=True, slots=True)
 class ForgetRequested:

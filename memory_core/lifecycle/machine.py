@@ -133,8 +133,8 @@ def _plan(life: Life, request: Request) -> tuple[Effect, ...]:
             return (*write, *publish[HeadKind.CHECKPOINT], do.PruneStorage())
         case on.RestoreRequested(tag):
             return (do.LoadCheckpoint(tag), *publish[HeadKind.REPLACEMENT], do.AdoptState(), do.PruneStorage())
-        case on.ConsolidateRequested(steps):
-            return (do.ComputeConsolidation(steps), *publish[HeadKind.REPLACEMENT], do.AdoptState(), do.PruneStorage())
+        case on.ConsolidateRequested():
+            return (do.ComputeConsolidation(), *publish[HeadKind.REPLACEMENT], do.AdoptState(), do.PruneStorage())
         case on.ForgetRequested():
             return (do.ComputeForgetting(), *publish[HeadKind.REPLACEMENT], do.AdoptState(), do.PurgeStorage())
         case on.CloseRequested(must_fold):

@@ -8,8 +8,9 @@ every variant. The penalty takes its own implicit step, which no lambda can make
 
     w <- (w + theta lambda F w*) / (1 + theta lambda F)
 
-It trades: what protects old pairs makes room for fewer new ones. ``sparse`` has its row variances instead.
-Shapes: N pairs, I inputs and O outputs of one layer.
+It trades: what protects old pairs makes room for fewer new ones. ``sparse`` needs no gradients for F: the inverse of
+a row's variance is what its pairs told about it, the same curvature that the Fisher information stands for.
+Shapes: N pairs, I inputs and O outputs of one layer, R rows, V value_dim.
 """
 
 from __future__ import annotations
@@ -58,6 +59,12 @@ def anchor_at(
         if before is not None:
             fisher_IO.add_(before.fisher[name], alpha=decay)
     return Anchor({name: weights[name].float().clone() for name in fisher}, fisher)
+
+
+def anchor_rows(weights: FastWeights) -> Anchor:
+    """Anchor sparse rows: F of a row is the inverse of its variance, scaled to mean 1."""
+    precision_R1 = weights["variance_R"].float().reciprocal()[:, None]
+    return Anchor({"rows_RV": weights["rows_RV"].float().clone()}, {"rows_RV": precision_R1 / precision_R1.mean()})
 
 
 def pull_back(weights: FastWeights, anchor: Anchor, penalty: float) -> FastWeights:

@@ -228,10 +228,15 @@ class BackendConformance(InsightConformance, StorageConformance):
         self, backend: MemoryBackend, name: MemoryName
     ) -> None:
         await self.learn(backend, name, CAT, SHIP, ORCHID)
-        result = await backend.consolidate(name)
+        told: list[tuple[float, str]] = []
+        result = await backend.consolidate(
+            name, steps=2, ewc_lambda=0.1, on_progress=lambda fraction, phase: told.append((fraction, phase))
+        )
+        assert told[-1] == (1.0, "done")
+        assert [fraction for fraction, _ in told] == sorted(fraction for fraction, _ in told)
         before = await backend.stats(name)
         after_loss = await self.restart(backend)
-        assert result.stability_after >= 0.0
+        assert (result.held_out, result.stability_score, result.stability_after) == (1, 1.0, 1.0)
         assert (await after_loss.stats(name)).weight_hash == before.weight_hash
         assert before.observation_count == 3
 

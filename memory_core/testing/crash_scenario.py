@@ -87,7 +87,7 @@ SCENARIO: Final[tuple[Step, ...]] = (
     _observe("e", "A sloth sleeps fifteen hours a day."),
     _restore("v1"),
     _observe("f", "The spare key hangs behind the clock."),
-    Step("consolidate", lambda writer: writer.consolidate(1)),
+    Step("consolidate", lambda writer: writer.consolidate()),
     _forget("the spare key"),
     _observe("g", "Rain is forecast for the weekend."),
     Step("fork", lambda writer: writer.fork(Tag("v1"), FORK)),

@@ -91,6 +91,10 @@ async def test_the_whole_life_of_a_memory(client: httpx.AsyncClient) -> None:
     measured = (await post(client, "/v1/memories/notes/surprise", {"texts": ["a", "new"]})).json()
     assert [result["score"] for result in measured["results"]] == [0.0, 1.0]
     assert (await post(client, "/v1/memories/notes/consolidate")).status_code == 200
+    asked = {"steps": 2, "ewc_lambda": 0.5}
+    told = await client.post("/v1/memories/notes/consolidate", json=asked, headers={"Accept": "text/event-stream"})
+    assert told.text.count("event: progress") == 2
+    assert "event: result" in told.text
     assert len((await client.get("/v1/memories/notes/explain?top_k=2")).json()["patterns"]) == 2
     assert (await post(client, "/v1/memories/notes/attention", {"query": "fact"})).json()["tokens"][0]["end"] == 4
     assert len((await post(client, "/v1/memories/notes/predict-next", {"text": "a"})).json()["continuations"]) == 3

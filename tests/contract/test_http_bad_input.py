@@ -149,6 +149,7 @@ BAD = [
     Bad("infer 1000 patterns", 422, path="/v1/memories/known/infer", body={"prompt": "a", "pattern_limit": 1000}),
     Bad("surprise of nothing", 422, path="/v1/memories/known/surprise", body={"texts": []}),
     Bad("surprise of both", 422, path="/v1/memories/known/surprise", body={"text": "a", "texts": ["b"]}),
+    Bad("consolidate pushes", 422, path="/v1/memories/known/consolidate", body={"ewc_lambda": -1}),
     Bad("consolidate no step", 422, path="/v1/memories/known/consolidate", body={"steps": 0}),
     Bad("explain no patterns", 422, path="/v1/memories/known/explain?top_k=0", method="GET"),
     Bad("explain an empty domain", 422, path="/v1/memories/known/explain?domain=", method="GET"),

@@ -1,5 +1,7 @@
 """The backend suite on LocalBackend over each kind of volume."""
 
+import asyncio
+import threading
 import uuid
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -10,12 +12,16 @@ import pytest
 from memory_core.backend import MemoryBackend
 from memory_core.config import MemoryConfig
 from memory_core.encoding.registry import LocalEncoderPool
+from memory_core.ids import MemoryName
+from memory_core.lifecycle.effects import ComputeConsolidation, Effect
 from memory_core.local_backend import LocalBackend
+from memory_core.results import Observation, ObserveOptions
 from memory_core.storage.local_store import LocalStore
 from memory_core.storage.object_store import ObjectStore
 from memory_core.storage.ram_store import RamStore
 from memory_core.testing.backend_conformance import BackendConformance
 from memory_core.testing.small_memory import small_config
+from memory_core.writer import WriterSettings
 
 
 class LocalBackendConformance(BackendConformance):
@@ -100,3 +106,27 @@ async def test_a_memory_of_another_encoder_version_can_still_be_told_anew(tmp_pa
     assert (result.observation_count, (await backend.stats(MemoryName("new"))).pattern_count) == (2, 2)
     await backend.close()
     encoders.close()
+
+
+async def test_what_progress_raises_ends_the_consolidation_with_the_memory_as_it_was() -> None:
+    gate = threading.Event()
+
+    def wait(effect: Effect) -> None:
+        if isinstance(effect, ComputeConsolidation):
+            assert gate.wait(60)
+
+    def stop(fraction: float, phase: str) -> None:
+        asyncio.get_running_loop().call_later(0.01, gate.set)
+        raise TimeoutError(phase)
+
+    pool = LocalEncoderPool()
+    backend, name = LocalBackend(RamStore(uuid.uuid4().hex), pool, WriterSettings(on_effect=wait)), MemoryName("m")
+    await backend.create(name, small_config())
+    await backend.observe(name, [Observation(text="The ferry leaves at noon.")], ObserveOptions())
+    before = await backend.stats(name)
+    with pytest.raises(TimeoutError, match="waiting"):
+        await backend.consolidate(name, steps=3, on_progress=stop)
+    assert await backend.stats(name) == before
+    assert (await backend.consolidate(name, steps=3)).held_out == 1
+    await backend.close()
+    pool.close()

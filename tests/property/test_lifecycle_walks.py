@@ -73,7 +73,7 @@ class LifecycleWalk(RuleBasedStateMachine):
             [
                 on.CheckpointRequested(Tag("t")),
                 on.RestoreRequested(Tag("t")),
-                on.ConsolidateRequested(1),
+                on.ConsolidateRequested(),
                 on.CloseRequested(),
             ]
         )

@@ -75,7 +75,7 @@ def test_reading_never_changes_a_state(stream: Stream) -> None:
     before = state.weight_hash(), state.to_parts().header
     engine.infer(state, NAME, tiny_text("anything"), InferOptions())
     engine.surprise(state, NAME, tiny_text("anything"))
-    engine.consolidate(state, NAME, 1)
+    engine.consolidate(state, NAME, engine.ConsolidationPlan(steps=1))
     assert (state.weight_hash(), state.to_parts().header) == before
 
 

@@ -23,6 +23,7 @@ from memory_core.insight_results import (
     PatternExplanation,
     PredictResult,
 )
+from memory_core.progress import OnProgress
 from memory_core.results import (
     CapacityReport,
     CheckpointInfo,
@@ -96,6 +97,7 @@ class FakeBackend:
     def __init__(self) -> None:
         self.memories: dict[MemoryName, _Memory] = {}
         self.is_closed = False
+        self.consolidations: list[tuple[int, float]] = []
 
     def _get(self, name: MemoryName) -> _Memory:
         if name not in self.memories:
@@ -288,14 +290,22 @@ class FakeBackend:
             observation_count=len(memory.texts),
         )
 
-    async def consolidate(self, name: MemoryName, *, steps: int = 1) -> ConsolidateResult:
+    async def consolidate(
+        self, name: MemoryName, *, steps: int = 1, ewc_lambda: float = 0.0, on_progress: OnProgress | None = None
+    ) -> ConsolidateResult:
         self._get(name)
+        self.consolidations.append((steps, ewc_lambda))
+        if on_progress is not None:
+            on_progress(0.5, "rehearsing")
+            on_progress(1.0, "done")
         return ConsolidateResult(
             memory=name,
             patterns_merged=0,
             memory_compressed_by=0.0,
             stability_before=1.0,
             stability_after=1.0,
+            stability_score=1.0,
+            held_out=0,
             duration_ms=float(steps),
         )
 

@@ -125,6 +125,12 @@ def test_every_command_prints_for_people_and_for_programs(run: Run, arguments: t
     assert run(*arguments).exit_code == 0
 
 
+def test_consolidate_passes_its_settings_on(run: Run, backend: FakeBackend) -> None:
+    run("observe", "notes", "fact")
+    assert run("consolidate", "notes", "--steps", "3", "--ewc-lambda", "0.5").exit_code == 0
+    assert backend.consolidations == [(3, 0.5)]
+
+
 def test_deleting_asks_first(run: Run, backend: FakeBackend) -> None:
     assert run("delete", "notes", stdin="n\n").exit_code == 1
     assert MemoryName("notes") in backend.memories

@@ -44,7 +44,7 @@ REQUESTS: list[on.Request] = [
     on.ObserveAccepted(Seq(13), Seq(15)),
     on.CheckpointRequested(Tag("v1")),
     on.RestoreRequested(Tag("v1")),
-    on.ConsolidateRequested(2),
+    on.ConsolidateRequested(),
     on.ForgetRequested(),
     on.CloseRequested(),
     on.CloseRequested(must_fold=False),
@@ -97,7 +97,7 @@ def test_a_tag_is_published_between_two_looks_at_the_epoch() -> None:
     ]
 
 
-@pytest.mark.parametrize("request_", [on.RestoreRequested(Tag("v1")), on.ConsolidateRequested(1)])
+@pytest.mark.parametrize("request_", [on.RestoreRequested(Tag("v1")), on.ConsolidateRequested()])
 def test_another_state_is_adopted_only_after_its_head_is_durable_and_verified(request_: on.Request) -> None:
     life, effects = run(serving(), request_)
     assert names(effects)[1:] == ["PublishHead", "VerifyEpoch", "AdoptState", "PruneStorage"]
@@ -146,7 +146,7 @@ def test_a_failed_prune_does_not_keep_a_writer_from_closing() -> None:
 
 @pytest.mark.parametrize("request_", REQUESTS)
 def test_a_request_is_refused_while_another_one_is_under_way(request_: on.Request) -> None:
-    life, _ = step(serving(), on.ConsolidateRequested(1))
+    life, _ = step(serving(), on.ConsolidateRequested())
     with pytest.raises(Internal):
         step(life, request_)
 

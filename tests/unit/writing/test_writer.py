@@ -8,13 +8,15 @@ import pytest
 from memory_core import engine
 from memory_core.errors import Conflict, CorruptData, Fenced, LearningFailed, NotFound, Saturated, Unavailable
 from memory_core.ids import MemoryName, RequestId, Tag
+from memory_core.lifecycle.effects import AdoptState, ComputeConsolidation, Effect
 from memory_core.lifecycle.machine import JournalLimits
+from memory_core.progress import Progress
 from memory_core.results import ObserveOptions, ObserveResult
 from memory_core.storage.object_store import ObjectStore
 from memory_core.testing.faulty_store import FaultyStore, Moment, Operation, failing, flip_bit
 from memory_core.testing.small_memory import tiny_config, tiny_observations, tiny_text
 from memory_core.volume import Volume
-from memory_core.writer import MemoryWriter
+from memory_core.writer import MemoryWriter, WriterSettings
 
 OpenWriter = Callable[..., MemoryWriter]
 NAME = MemoryName("m")
@@ -360,3 +362,32 @@ def test_a_group_is_one_append_and_replays_as_it_was_applied(open_writer: OpenWr
     assert len([key for key in written if "journal" in key]) == 1
     assert [waiting.result().outcomes[0].seq for waiting in group] == list(range(1, 21))
     assert open_writer().stats().weight_hash == writer._memory.state.weight_hash()
+
+
+def test_a_cancelled_consolidation_leaves_the_memory_as_it_was(store: FaultyStore) -> None:
+    def cancel_it(effect: Effect) -> None:
+        if isinstance(effect, ComputeConsolidation):
+            writer.cancel("run")
+
+    writer = MemoryWriter.open(store, NAME, WriterSettings(on_effect=cancel_it))
+    learn(writer, "one", "two")
+    before = writer.stats()
+    with pytest.raises(Conflict) as raised:
+        writer.consolidate(engine.ConsolidationPlan(steps=5), run_id="run")
+    assert raised.value.code == "CANCELLED"
+    assert writer.stats() == before
+    assert writer.progress("run") is None
+    assert writer.consolidate(engine.ConsolidationPlan(steps=5), run_id="another").held_out == 1
+
+
+def test_how_far_a_consolidation_is_can_be_seen_while_it_works(store: FaultyStore) -> None:
+    seen: list[Progress | None] = []
+
+    def look(effect: Effect) -> None:
+        if isinstance(effect, ComputeConsolidation | AdoptState):
+            seen.append(writer.progress("run"))
+
+    writer = MemoryWriter.open(store, NAME, WriterSettings(on_effect=look))
+    learn(writer, "one", "two")
+    writer.consolidate(run_id="run")
+    assert seen == [Progress(fraction=0.0, phase="waiting"), Progress(fraction=0.98, phase="measuring")]
