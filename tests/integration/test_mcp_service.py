@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.ray, pytest.mark.timeout(300)]
 
 FACT = "The grey cat sleeps on the windowsill."
 SMALL = {"units": 256, "variant": "linear"}
-FUZZ_CASES = 500
+FUZZ_CASES = 250
 
 
 @pytest.fixture(scope="module")
@@ -94,6 +94,7 @@ async def test_every_tool_works_on_real_memories(client: Client, fresh_name: Mem
 
 
 async def test_resources_prompts_and_completion_work(client: Client, fresh_name: MemoryName) -> None:
+    await call(client, "create_memory", name=fresh_name, **SMALL)
     await call(client, "observe", context=FACT)
     await call(client, "checkpoint", tag="v1")
     for kind in ("stats", "patterns", "checkpoints", "checkpoints/v1"):
@@ -111,13 +112,14 @@ async def test_resources_prompts_and_completion_work(client: Client, fresh_name:
     assert tags.completion.values == ["v1"]
 
 
-async def test_progress_comes_while_a_long_text_is_learned(client: Client) -> None:
+async def test_progress_comes_while_a_long_text_is_learned(client: Client, fresh_name: MemoryName) -> None:
+    await call(client, "create_memory", name=fresh_name, **SMALL)
     seen: list[float] = []
 
     async def progress(done: float, _: float | None, __: str | None) -> None:
         seen.append(done)
 
-    context = "\n\n".join(f"Paragraph {number} says something of its own. " * 40 for number in range(20))
+    context = "\n\n".join(f"Paragraph {number} says something of its own. " * 40 for number in range(12))
     result = await client.call_tool("observe", {"context": context}, progress_callback=progress)
     assert seen == [float(part) for part in range(1, result.structured_content["parts"] + 1)]
     assert len(seen) > 2
