@@ -17,7 +17,7 @@ from memory_core.config import MemoryConfig
 from memory_core.consolidation.plan import ConsolidationPlan
 from memory_core.encoding.encoder import EncoderPool
 from memory_core.errors import Conflict, InvalidInput, NeuralMemoryError, NotFound
-from memory_core.ids import EncoderId, MemoryName, RequestId, Tag
+from memory_core.ids import EncoderId, MemoryName, RequestId, Seq, Tag
 from memory_core.insight_results import AttentionMap, DiffResult, ExplainResult, MergeResult, PredictResult
 from memory_core.progress import OnProgress, Progress, watched
 from memory_core.results import (
@@ -39,6 +39,7 @@ from memory_core.results import (
     ObserveResult,
     ReencodeResult,
     RestoreResult,
+    RollbackResult,
     SurpriseResult,
 )
 from memory_core.retelling import retell
@@ -245,16 +246,20 @@ class RayBackend(VolumeStorage):
         served = await self._encoders.describe(encoder)
         return await retell(self, await self._ask(name, "read", "story"), served, new_name)
 
-    async def checkpoint(self, name: MemoryName, tag: Tag, description: str = "") -> CheckpointInfo:
+    async def checkpoint(
+        self, name: MemoryName, tag: Tag, description: str = "", *, include_momentum: bool = True
+    ) -> CheckpointInfo:
         """See MemoryBackend."""
         try:
-            info: CheckpointInfo = await self._ask(name, "write", "checkpoint", tag, description)
+            info: CheckpointInfo = await self._ask(
+                name, "write", "checkpoint", tag, description, include_momentum=include_momentum
+            )
         except Conflict as error:
             if not is_after_loss(error):
                 raise
             page = await self.list_checkpoints(name, prefix=tag, limit=_SAME_PREFIX_MAX)
             info = _tagged(page, tag, error)
-            if info.description != description:
+            if (info.description, info.has_momentum) != (description, include_momentum):
                 raise
         return info
 
@@ -266,9 +271,14 @@ class RayBackend(VolumeStorage):
         page: CheckpointPage = await self._owners.call(self._catalog, call)
         return page
 
-    async def restore(self, name: MemoryName, tag: Tag) -> RestoreResult:
+    async def restore(self, name: MemoryName, tag: Tag, *, restore_momentum: bool = True) -> RestoreResult:
         """See MemoryBackend."""
-        result: RestoreResult = await self._ask(name, "write", "restore", tag)
+        result: RestoreResult = await self._ask(name, "write", "restore", tag, restore_momentum=restore_momentum)
+        return result
+
+    async def rollback(self, name: MemoryName, seq: Seq) -> RollbackResult:
+        """See MemoryBackend."""
+        result: RollbackResult = await self._ask(name, "write", "rollback", seq)
         return result
 
     async def fork(self, name: MemoryName, tag: Tag, new_name: MemoryName) -> ForkResult:
@@ -302,8 +312,8 @@ class RayBackend(VolumeStorage):
         head: ArchiveHead = await self._ask(name, "write", "export_head")
         return head
 
-    async def _ask(self, name: MemoryName, door: str, method: str, *args: Any) -> Any:
-        return await self._with_memory(name, lambda known: self._call(known, door, method, *args))
+    async def _ask(self, name: MemoryName, door: str, method: str, *args: Any, **options: Any) -> Any:
+        return await self._with_memory(name, lambda known: self._call(known, door, method, *args, **options))
 
     async def _with_memory(self, name: MemoryName, attempt: Callable[[KnownMemory], Awaitable[_T]]) -> _T:
         """Run ``attempt`` on what the name means; once more when that was deleted and the name given anew."""

@@ -18,7 +18,7 @@ from deployments.error_map import error_from_answer
 from deployments.http_storage import RemoteStorage, connection_errors, json_or_none
 from memory_core.config import MemoryConfig
 from memory_core.errors import InvalidInput, NeuralMemoryError, Unavailable
-from memory_core.ids import EncoderId, MemoryName, Tag
+from memory_core.ids import EncoderId, MemoryName, Seq, Tag
 from memory_core.insight_results import AttentionMap, DiffResult, ExplainResult, MergeResult, PredictResult
 from memory_core.progress import OnProgress
 from memory_core.results import (
@@ -38,6 +38,7 @@ from memory_core.results import (
     ObserveResult,
     ReencodeResult,
     RestoreResult,
+    RollbackResult,
     SurpriseResult,
 )
 
@@ -46,7 +47,7 @@ _CONNECT_TIMEOUT_S: Final = 5.0
 _ATTEMPTS_MAX: Final = 4
 _PAUSE_MAX_S: Final = 5.0
 _REPEATABLE: Final = frozenset(
-    {"observe", "infer", "surprise", "forget", "restore", "attention", "predict-next", "merge"}
+    {"observe", "infer", "surprise", "forget", "restore", "rollback", "attention", "predict-next", "merge"}
 )
 
 _Answer = TypeVar("_Answer")
@@ -176,9 +177,11 @@ class RemoteBackend(RemoteStorage):
         body = {"encoder": encoder, "new_name": new_name}
         return await self._ask(ReencodeResult, "POST", _path(name, "re-encode"), body)
 
-    async def checkpoint(self, name: MemoryName, tag: Tag, description: str = "") -> CheckpointInfo:
+    async def checkpoint(
+        self, name: MemoryName, tag: Tag, description: str = "", *, include_momentum: bool = True
+    ) -> CheckpointInfo:
         """See MemoryBackend."""
-        body = {"tag": tag, "description": description}
+        body = {"tag": tag, "description": description, "include_momentum": include_momentum}
         return await self._ask(CheckpointInfo, "POST", _path(name, "checkpoints"), body)
 
     async def list_checkpoints(
@@ -188,9 +191,14 @@ class RemoteBackend(RemoteStorage):
         params = _present(prefix=prefix, limit=limit, cursor=cursor)
         return await self._ask(CheckpointPage, "GET", _path(name, "checkpoints"), params=params)
 
-    async def restore(self, name: MemoryName, tag: Tag) -> RestoreResult:
+    async def restore(self, name: MemoryName, tag: Tag, *, restore_momentum: bool = True) -> RestoreResult:
         """See MemoryBackend."""
-        return await self._ask(RestoreResult, "POST", _path(name, "restore"), {"tag": tag})
+        body = {"tag": tag, "restore_momentum": restore_momentum}
+        return await self._ask(RestoreResult, "POST", _path(name, "restore"), body)
+
+    async def rollback(self, name: MemoryName, seq: Seq) -> RollbackResult:
+        """See MemoryBackend."""
+        return await self._ask(RollbackResult, "POST", _path(name, "rollback"), {"to_seq": seq})
 
     async def fork(self, name: MemoryName, tag: Tag, new_name: MemoryName) -> ForkResult:
         """See MemoryBackend."""

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from memory_core.config import MemoryConfig
-from memory_core.ids import EncoderId, MemoryName, Tag
+from memory_core.ids import EncoderId, MemoryName, Seq, Tag
 from memory_core.insight_results import AttentionMap, DiffResult, ExplainResult, MergeResult, PredictResult
 from memory_core.progress import OnProgress
 from memory_core.results import (
@@ -30,6 +30,7 @@ from memory_core.results import (
     ObserveResult,
     ReencodeResult,
     RestoreResult,
+    RollbackResult,
     SurpriseResult,
 )
 from memory_core.storage_backend import StorageBackend
@@ -127,7 +128,9 @@ class MemoryBackend(StorageBackend, Protocol):
         """A new memory that learns this one's exemplars through another encoder; Conflict when its name is taken."""
         ...
 
-    async def checkpoint(self, name: MemoryName, tag: Tag, description: str = "") -> CheckpointInfo:
+    async def checkpoint(
+        self, name: MemoryName, tag: Tag, description: str = "", *, include_momentum: bool = True
+    ) -> CheckpointInfo:
         """Publish the current state under a tag; Conflict when the tag exists."""
         ...
 
@@ -137,8 +140,15 @@ class MemoryBackend(StorageBackend, Protocol):
         """Checkpoints of one memory, newest first."""
         ...
 
-    async def restore(self, name: MemoryName, tag: Tag) -> RestoreResult:
+    async def restore(self, name: MemoryName, tag: Tag, *, restore_momentum: bool = True) -> RestoreResult:
         """Go back to a checkpoint; NotFound (CHECKPOINT_NOT_FOUND) when the tag is unknown."""
+        ...
+
+    async def rollback(self, name: MemoryName, seq: Seq) -> RollbackResult:
+        """Go back to an earlier position; NotFound (SEQ_NOT_IN_JOURNAL) when the journal does not reach it any more.
+
+        InvalidInput when the memory has never been there.
+        """
         ...
 
     async def fork(self, name: MemoryName, tag: Tag, new_name: MemoryName) -> ForkResult:

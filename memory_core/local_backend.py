@@ -18,7 +18,7 @@ from memory_core.config import MemoryConfig
 from memory_core.consolidation.plan import ConsolidationPlan
 from memory_core.encoding.encoder import EncoderInfo, EncoderPool
 from memory_core.errors import Conflict, InvalidInput, NeuralMemoryError, Unavailable
-from memory_core.ids import EncoderId, MemoryName, Tag
+from memory_core.ids import EncoderId, MemoryName, Seq, Tag
 from memory_core.insight_results import AttentionMap, DiffResult, ExplainResult, MergeResult, PredictResult
 from memory_core.progress import OnProgress, Progress, watched
 from memory_core.results import (
@@ -39,6 +39,7 @@ from memory_core.results import (
     ObserveResult,
     ReencodeResult,
     RestoreResult,
+    RollbackResult,
     SurpriseResult,
 )
 from memory_core.retelling import Story, retell
@@ -168,9 +169,13 @@ class LocalBackend(VolumeStorage):
         served = await self._encoders.describe(encoder)
         return await retell(self, await self._story(name), served, new_name)
 
-    async def checkpoint(self, name: MemoryName, tag: Tag, description: str = "") -> CheckpointInfo:
+    async def checkpoint(
+        self, name: MemoryName, tag: Tag, description: str = "", *, include_momentum: bool = True
+    ) -> CheckpointInfo:
         """See MemoryBackend."""
-        return await self._with_writer(name, lambda writer: writer.checkpoint(tag, description))
+        return await self._with_writer(
+            name, lambda writer: writer.checkpoint(tag, description, include_momentum=include_momentum)
+        )
 
     async def list_checkpoints(
         self, name: MemoryName, *, prefix: str = "", limit: int = 100, cursor: str | None = None
@@ -178,9 +183,13 @@ class LocalBackend(VolumeStorage):
         """See MemoryBackend."""
         return await self._in_thread(lambda: self._volume.list_checkpoints(name, prefix, limit, cursor))
 
-    async def restore(self, name: MemoryName, tag: Tag) -> RestoreResult:
+    async def restore(self, name: MemoryName, tag: Tag, *, restore_momentum: bool = True) -> RestoreResult:
         """See MemoryBackend."""
-        return await self._with_writer(name, lambda writer: writer.restore(tag))
+        return await self._with_writer(name, lambda writer: writer.restore(tag, restore_momentum=restore_momentum))
+
+    async def rollback(self, name: MemoryName, seq: Seq) -> RollbackResult:
+        """See MemoryBackend."""
+        return await self._with_writer(name, lambda writer: writer.rollback(seq))
 
     async def fork(self, name: MemoryName, tag: Tag, new_name: MemoryName) -> ForkResult:
         """See MemoryBackend."""

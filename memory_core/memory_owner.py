@@ -121,10 +121,10 @@ class MemoryOwner:
     def _perform(self, effect: Effect) -> on.Completion:
         memory = self.memory
         match effect:
-            case do.WriteCheckpoint(tag):
-                return memory.write_checkpoint(tag, self._description)
-            case do.LoadCheckpoint(tag):
-                return memory.load_checkpoint(tag)
+            case do.WriteCheckpoint(tag, include_momentum):
+                return memory.write_checkpoint(tag, self._description, include_momentum=include_momentum)
+            case do.LoadCheckpoint() | do.ReplayTo() | do.ComputeConsolidation() | do.ComputeForgetting():
+                return self._prepare(effect)
             case do.PublishHead(kind):
                 return memory.publish_head(kind)
             case do.AppendFrame():
@@ -136,14 +136,27 @@ class MemoryOwner:
                 return on.GroupAnswered()
         return self._perform_plain(effect)
 
+    def _prepare(
+        self, effect: do.LoadCheckpoint | do.ReplayTo | do.ComputeConsolidation | do.ComputeForgetting
+    ) -> on.Completion:
+        """Make the state that will replace the current one."""
+        memory = self.memory
+        match effect:
+            case do.LoadCheckpoint(tag, restore_momentum):
+                return memory.load_checkpoint(tag, restore_momentum=restore_momentum)
+            case do.ReplayTo(seq):
+                return memory.replay_to(seq)
+            case do.ComputeConsolidation():
+                return memory.compute_consolidation(*self._consolidation)
+            case do.ComputeForgetting():
+                return memory.compute_forgetting(*self._forgetting)
+
     def _perform_plain(self, effect: Effect) -> on.Completion:
         memory = self.memory
         plain: dict[type[Effect], Callable[[], on.Completion]] = {
             do.ClaimEpoch: memory.claim,
             do.RecoverMemory: memory.recover,
             do.VerifyEpoch: memory.verify_epoch,
-            do.ComputeConsolidation: lambda: memory.compute_consolidation(*self._consolidation),
-            do.ComputeForgetting: lambda: memory.compute_forgetting(*self._forgetting),
             do.PublishCheckpoint: memory.publish_checkpoint,
             do.AdoptState: memory.adopt,
             do.PruneStorage: memory.prune,

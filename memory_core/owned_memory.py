@@ -17,7 +17,7 @@ from memory_core import engine
 from memory_core.config import MemoryConfig
 from memory_core.errors import CorruptData, Internal, NotFound
 from memory_core.ids import MemoryName, Seq, Tag
-from memory_core.learner import BrokeTogether, Learner, Marks, batches
+from memory_core.learner import BrokeTogether, Learner, Marks, batches, cut_group
 from memory_core.lifecycle import events as on
 from memory_core.lifecycle.answers import Answer, AnswerTable
 from memory_core.lifecycle.effects import HeadKind
@@ -28,7 +28,7 @@ from memory_core.storage.blobs import BlobRef
 from memory_core.storage.catalog import Catalog
 from memory_core.storage.checkpoints import CheckpointShelf
 from memory_core.storage.journal import Run
-from memory_core.storage.lineage import Lineage, branched
+from memory_core.storage.lineage import Lineage, branched, is_ancestor
 from memory_core.storage.manifest import Checkpoint, Head, Snapshot
 from memory_core.storage.memory_files import MemoryFiles, StateFacts, checkpoint_exists
 from memory_core.storage.object_store import ObjectStore
@@ -195,11 +195,11 @@ class OwnedMemory:
         self.mark(group)
         return answers
 
-    def write_checkpoint(self, tag: Tag, description: str) -> on.CheckpointWritten:
+    def write_checkpoint(self, tag: Tag, description: str, *, include_momentum: bool = True) -> on.CheckpointWritten:
         """Store the current state by content, unless the newest head names just that."""
         if self.files.has_checkpoint(tag):
             raise checkpoint_exists(self.name, tag)
-        snapshot = self.write_shared()
+        snapshot = self.write_shared() if include_momentum else self._write_without_momentum()
         self.checkpoint = Checkpoint(
             memory=self.name,
             tag=tag,
@@ -208,6 +208,7 @@ class OwnedMemory:
             epoch=self.files.epoch,
             number=self.files.next_number(),
             parent=self.head.parent,
+            has_momentum=include_momentum,
             config=self.config,
             snapshot=snapshot,
         )
@@ -226,13 +227,34 @@ class OwnedMemory:
         self.files.publish_checkpoint(_required(self.checkpoint))
         return on.CheckpointPublished()
 
-    def load_checkpoint(self, tag: Tag) -> on.CheckpointLoaded:
+    def load_checkpoint(self, tag: Tag, *, restore_momentum: bool = True) -> on.CheckpointLoaded:
         """Read a checkpoint as the candidate."""
         found = self.shelf.find(self.name, tag)
-        lineage = branched(found.snapshot.lineage, uuid.uuid4().hex[:12])
+        lineage = branched(found.snapshot.lineage, _fresh_branch())
         snapshot = replace(found.snapshot, lineage=lineage)
-        self.candidate = Candidate(self._load(snapshot), snapshot.seq, lineage, snapshot)
+        state = self._load(snapshot)
+        if not restore_momentum:
+            state.drop_momentum()
+        self.candidate = Candidate(state, snapshot.seq, lineage, snapshot if restore_momentum else None)
         return on.CheckpointLoaded()
+
+    def replay_to(self, seq: Seq) -> on.JournalReplayed:
+        """Rebuild the state at an earlier position as the candidate; NotFound (SEQ_NOT_IN_JOURNAL)."""
+        for run in self.files.runs_back_to(seq):
+            marks = self._marks_of(run.head, run.groups)
+            told = [cut for group in run.groups if (cut := cut_group(group, seq))]
+            learner = self._replayed(run.head, told, marks)
+            if learner.seq == seq and is_ancestor(learner.lineage, self.lineage):
+                lineage = branched(learner.lineage, _fresh_branch())
+                self.candidate = Candidate(learner.state, seq, lineage)
+                return on.JournalReplayed()
+        raise NotFound(
+            f"Position {seq} of memory {self.name} is not in its journal any more.",
+            code="SEQ_NOT_IN_JOURNAL",
+            hint="Choose a later position, or restore a checkpoint.",
+            memory=self.name,
+            seq=seq,
+        )
 
     def compute_consolidation(
         self, plan: engine.ConsolidationPlan, on_progress: OnProgress
@@ -314,6 +336,12 @@ class OwnedMemory:
     def _current(self) -> Candidate:
         return Candidate(self.state, self.seq, self.lineage)
 
+    def _write_without_momentum(self) -> Snapshot:
+        state = self.state.clone()
+        state.drop_momentum()
+        parts = state.to_parts()
+        return self.files.write_shared(parts.blobs, _facts(self._current, parts, state.weight_hash()))
+
     def _write_private(self, number: int, chosen: Candidate, weight_hash: str) -> Snapshot:
         parts = chosen.state.to_parts()
         return self.files.write_private(number, parts.blobs, _facts(chosen, parts, weight_hash))
@@ -345,6 +373,10 @@ def _facts(chosen: Candidate, parts: StateParts, weight_hash: str) -> StateFacts
         lineage=chosen.lineage,
         header=parts.header,
     )
+
+
+def _fresh_branch() -> str:
+    return uuid.uuid4().hex[:12]
 
 
 def _required(value: T | None) -> T:

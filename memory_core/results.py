@@ -163,7 +163,7 @@ class ReencodeResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckpointInfo:
-    """A durable version of a memory."""
+    """A durable version of a memory. ``has_momentum``: see ``networks.momentum``."""
 
     memory: MemoryName
     tag: Tag
@@ -174,6 +174,7 @@ class CheckpointInfo:
     description: str
     observation_count: int
     pattern_count: int
+    has_momentum: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,6 +191,17 @@ class RestoreResult:
 
     memory: MemoryName
     tag: Tag
+    weight_hash: str
+    observations_lost: int
+    warning: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RollbackResult:
+    """``observations_lost``: how many observations made after position ``seq`` are no longer in the memory."""
+
+    memory: MemoryName
+    seq: Seq
     weight_hash: str
     observations_lost: int
     warning: str | None

@@ -17,6 +17,7 @@ import torch
 from memory_core.config import MemoryConfig
 from memory_core.errors import CorruptData, InvalidInput
 from memory_core.networks.codes import value_codes
+from memory_core.networks.momentum import without_momentum
 from memory_core.networks.network import FastWeights, Network
 from memory_core.networks.variants import open_network
 from memory_core.patterns.bank import COLUMNS, PatternBank
@@ -126,6 +127,10 @@ class MemoryState:
     def clone(self) -> MemoryState:
         """An independent copy."""
         return MemoryState.from_parts(self.config, self.to_parts(), str(self.device))
+
+    def drop_momentum(self) -> None:
+        """Forget what the step rule gathered; see ``networks.momentum``."""
+        self.fast_weights = without_momentum(self.network, self.fast_weights)
 
     def _tensors(self) -> dict[str, dict[str, torch.Tensor]]:
         n_patterns = self.bank.count

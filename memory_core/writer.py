@@ -18,7 +18,7 @@ from memory_core import engine
 from memory_core.config import MemoryConfig
 from memory_core.consolidation.forget import LISTED_MAX
 from memory_core.durability import Durability
-from memory_core.errors import Fenced, Internal, LearningFailed, ReadOnly, Unavailable
+from memory_core.errors import Fenced, Internal, InvalidInput, LearningFailed, ReadOnly, Unavailable
 from memory_core.group_commit import GroupCommit, Waiting
 from memory_core.holders import with_holders
 from memory_core.ids import Epoch, MemoryName, RequestId, Seq, Tag
@@ -45,6 +45,7 @@ from memory_core.results import (
     ObserveOptions,
     ObserveResult,
     RestoreResult,
+    RollbackResult,
     SurpriseResult,
 )
 from memory_core.retelling import Story, story_of
@@ -192,11 +193,11 @@ class MemoryWriter(WriterInsight):
                 receipt = _made(memory.forgotten)
             return with_holders(receipt, self._store, selection, removed, self.config.language)
 
-    def checkpoint(self, tag: Tag, description: str = "") -> CheckpointInfo:
+    def checkpoint(self, tag: Tag, description: str = "", *, include_momentum: bool = True) -> CheckpointInfo:
         """Publish the current state under a tag; Conflict (CHECKPOINT_EXISTS) when it is taken."""
         with self._lane:
             self._owner.require_serving()
-            self._owner.checkpoint(on.CheckpointRequested(tag), description)
+            self._owner.checkpoint(on.CheckpointRequested(tag, include_momentum), description)
             return _made(self._memory.checkpoint).to_info()
 
     def export_head(self) -> ArchiveHead:
@@ -209,21 +210,46 @@ class MemoryWriter(WriterInsight):
         """Checkpoints, newest first."""
         return self._memory.shelf.list_page(self._name, prefix, limit, cursor)
 
-    def restore(self, tag: Tag) -> RestoreResult:
+    def restore(self, tag: Tag, *, restore_momentum: bool = True) -> RestoreResult:
         """Go back to a checkpoint; NotFound (CHECKPOINT_NOT_FOUND) when the tag is unknown."""
         with self._lane:
-            self._owner.require_serving()
-            memory = self._memory
-            before, count_before = memory.lineage, memory.state.observation_count
-            self._owner.drive(on.RestoreRequested(tag))
-            lost = count_before - common_observation_count(before, memory.lineage)
+            lost = self._go_back(on.RestoreRequested(tag, restore_momentum))
             return RestoreResult(
                 memory=self._name,
                 tag=tag,
-                weight_hash=memory.head.snapshot.weight_hash,
+                weight_hash=self._memory.head.snapshot.weight_hash,
                 observations_lost=lost,
                 warning=_loss_warning(lost),
             )
+
+    def rollback(self, seq: Seq) -> RollbackResult:
+        """Go back to an earlier position that the journal still reaches.
+
+        NotFound (SEQ_NOT_IN_JOURNAL), or InvalidInput for a position that was never reached.
+        """
+        with self._lane:
+            self._owner.require_serving()
+            if not 0 <= seq <= self._memory.seq:
+                raise InvalidInput(
+                    f"Position {seq} is not one of 0..{self._memory.seq}, where {self._name} has been.",
+                    hint="Take a position from stats or from an observe result.",
+                )
+            lost = self._go_back(on.RollbackRequested(seq))
+            return RollbackResult(
+                memory=self._name,
+                seq=seq,
+                weight_hash=self._memory.head.snapshot.weight_hash,
+                observations_lost=lost,
+                warning=_loss_warning(lost),
+            )
+
+    def _go_back(self, request: on.RestoreRequested | on.RollbackRequested) -> int:
+        """How many observations are lost by it."""
+        self._owner.require_serving()
+        memory = self._memory
+        before, count_before = memory.lineage, memory.state.observation_count
+        self._owner.drive(request)
+        return count_before - common_observation_count(before, memory.lineage)
 
     def fork(self, tag: Tag, new_name: MemoryName) -> ForkResult:
         """A new memory from a checkpoint, copying no tensor bytes."""
@@ -363,4 +389,4 @@ def _made(value: T | None) -> T:
 def _loss_warning(lost: int) -> str | None:
     if lost <= LOSS_WARNING_ABOVE:
         return None
-    return f"{lost} observations made after this checkpoint are no longer in the memory."
+    return f"{lost} observations made after this position are no longer in the memory."

@@ -14,7 +14,7 @@ from deployments.access.principal import Principal, Scope, caller
 from memory_core.backend import MemoryBackend
 from memory_core.config import MemoryConfig
 from memory_core.errors import NeuralMemoryError, Overloaded
-from memory_core.ids import EncoderId, MemoryName, Tag
+from memory_core.ids import EncoderId, MemoryName, Seq, Tag
 from memory_core.insight_results import AttentionMap, DiffResult, ExplainResult, MergeResult, PredictResult
 from memory_core.progress import OnProgress
 from memory_core.results import (
@@ -34,6 +34,7 @@ from memory_core.results import (
     ObserveResult,
     ReencodeResult,
     RestoreResult,
+    RollbackResult,
     SurpriseResult,
 )
 from memory_core.storage_results import Export, ExportFormat, ImportResult
@@ -172,10 +173,13 @@ class AuthorizedBackend:
         who = await self._creator(new_name)
         return await _shown(who, self._inner.re_encode(who.stored(name), encoder, who.stored(new_name)))
 
-    async def checkpoint(self, name: MemoryName, tag: Tag, description: str = "") -> CheckpointInfo:
+    async def checkpoint(
+        self, name: MemoryName, tag: Tag, description: str = "", *, include_momentum: bool = True
+    ) -> CheckpointInfo:
         """See MemoryBackend."""
         who = _with_scope("observe")
-        return await _shown(who, self._inner.checkpoint(who.stored(name), tag, description))
+        work = self._inner.checkpoint(who.stored(name), tag, description, include_momentum=include_momentum)
+        return await _shown(who, work)
 
     async def list_checkpoints(
         self, name: MemoryName, *, prefix: str = "", limit: int = 100, cursor: str | None = None
@@ -185,11 +189,17 @@ class AuthorizedBackend:
         work = self._inner.list_checkpoints(who.stored(name), prefix=prefix, limit=limit, cursor=cursor)
         return await _shown(who, work)
 
-    async def restore(self, name: MemoryName, tag: Tag) -> RestoreResult:
+    async def restore(self, name: MemoryName, tag: Tag, *, restore_momentum: bool = True) -> RestoreResult:
         """See MemoryBackend."""
         who = _with_scope("admin")
         async with self._audited(who, "restore", name):
-            return await _shown(who, self._inner.restore(who.stored(name), tag))
+            return await _shown(who, self._inner.restore(who.stored(name), tag, restore_momentum=restore_momentum))
+
+    async def rollback(self, name: MemoryName, seq: Seq) -> RollbackResult:
+        """See MemoryBackend."""
+        who = _with_scope("admin")
+        async with self._audited(who, "rollback", name):
+            return await _shown(who, self._inner.rollback(who.stored(name), seq))
 
     async def fork(self, name: MemoryName, tag: Tag, new_name: MemoryName) -> ForkResult:
         """See MemoryBackend."""

@@ -1,4 +1,4 @@
-"""checkpoint, checkpoints, restore, fork."""
+"""checkpoint, checkpoints, restore, rollback, fork."""
 
 from __future__ import annotations
 
@@ -10,20 +10,25 @@ import typer
 from deployments.cli import output
 from deployments.cli.connection import run
 from deployments.cli.options import JsonOption, LocalOption, NameArgument, TagArgument, UrlOption
-from memory_core.ids import parse_memory_name, parse_tag
+from memory_core.ids import Seq, parse_memory_name, parse_tag
 
 
 def checkpoint(
     name: NameArgument,
     tag: TagArgument,
     description: Annotated[str, typer.Option(help="What this version is.")] = "",
+    momentum: Annotated[bool, typer.Option(help="Keep what the step rule gathered.")] = True,
     url: UrlOption = None,
     local: LocalOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Publish the current state under a tag."""
     parsed, parsed_tag = parse_memory_name(name), parse_tag(tag)
-    info = run(lambda memories: memories.checkpoint(parsed, parsed_tag, description), url=url, is_local=local)
+    info = run(
+        lambda memories: memories.checkpoint(parsed, parsed_tag, description, include_momentum=momentum),
+        url=url,
+        is_local=local,
+    )
     if as_json:
         output.print_json(info)
     else:
@@ -51,16 +56,43 @@ def checkpoints(
 
 
 def restore(
-    name: NameArgument, tag: TagArgument, url: UrlOption = None, local: LocalOption = False, as_json: JsonOption = False
+    name: NameArgument,
+    tag: TagArgument,
+    momentum: Annotated[bool, typer.Option(help="Bring back what the step rule had gathered.")] = True,
+    url: UrlOption = None,
+    local: LocalOption = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Go back to a checkpoint."""
     parsed, parsed_tag = parse_memory_name(name), parse_tag(tag)
-    result = run(lambda memories: memories.restore(parsed, parsed_tag), url=url, is_local=local)
+    result = run(
+        lambda memories: memories.restore(parsed, parsed_tag, restore_momentum=momentum), url=url, is_local=local
+    )
     if as_json:
         output.print_json(result)
         return
     output.out.print(
         f"{result.memory} is back at {result.tag}; {result.observations_lost} later observations are gone."
+    )
+    if result.warning:
+        output.out.print(f"warning: {result.warning}", markup=False)
+
+
+def rollback(
+    name: NameArgument,
+    to_seq: Annotated[int, typer.Option("--to-seq", min=0, help="The position to go back to.")],
+    url: UrlOption = None,
+    local: LocalOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Go back to an earlier position, as far as the journal reaches."""
+    parsed = parse_memory_name(name)
+    result = run(lambda memories: memories.rollback(parsed, Seq(to_seq)), url=url, is_local=local)
+    if as_json:
+        output.print_json(result)
+        return
+    output.out.print(
+        f"{result.memory} is back at position {result.seq}; {result.observations_lost} later observations are gone."
     )
     if result.warning:
         output.out.print(f"warning: {result.warning}", markup=False)

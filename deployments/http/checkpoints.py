@@ -8,11 +8,11 @@ from fastapi import APIRouter, Query
 
 from deployments.http.failures import documented
 from deployments.http.memories import CursorParam, LimitParam
-from deployments.http.schemas import CheckpointRequest, ForkRequest, RestoreRequest
+from deployments.http.schemas import CheckpointRequest, ForkRequest, RestoreRequest, RollbackRequest
 from deployments.http.services import BackendParam, NameParam
 from deployments.text_rules import check_description
-from memory_core.ids import parse_memory_name, parse_tag
-from memory_core.results import CheckpointInfo, CheckpointPage, ForkResult, RestoreResult
+from memory_core.ids import Seq, parse_memory_name, parse_tag
+from memory_core.results import CheckpointInfo, CheckpointPage, ForkResult, RestoreResult, RollbackResult
 
 router = APIRouter(prefix="/v1/memories/{name}", tags=["checkpoints"])
 
@@ -24,7 +24,7 @@ _CHANGES = documented(400, 404, 409, 413, 422, 500, 503)
 async def checkpoint(name: NameParam, body: CheckpointRequest, backend: BackendParam) -> CheckpointInfo:
     """Publish the current state under a tag."""
     check_description(body.description)
-    return await backend.checkpoint(name, parse_tag(body.tag), body.description)
+    return await backend.checkpoint(name, parse_tag(body.tag), body.description, include_momentum=body.include_momentum)
 
 
 @router.get("/checkpoints", responses=documented(404, 422, 503))
@@ -42,7 +42,13 @@ async def list_checkpoints(
 @router.post("/restore", responses=_CHANGES)
 async def restore(name: NameParam, body: RestoreRequest, backend: BackendParam) -> RestoreResult:
     """Go back to a checkpoint; what was observed after it is no longer in the memory."""
-    return await backend.restore(name, parse_tag(body.tag))
+    return await backend.restore(name, parse_tag(body.tag), restore_momentum=body.restore_momentum)
+
+
+@router.post("/rollback", responses=_CHANGES)
+async def rollback(name: NameParam, body: RollbackRequest, backend: BackendParam) -> RollbackResult:
+    """Go back to an earlier position that the journal still reaches, also one without a checkpoint."""
+    return await backend.rollback(name, Seq(body.to_seq))
 
 
 @router.post("/fork", status_code=201, responses=_CHANGES)

@@ -241,6 +241,7 @@ class CheckpointRequest(Body):
 
     tag: str
     description: str = Field(default="", max_length=1024)
+    include_momentum: bool = True
 
 
 class RestoreRequest(Body):
@@ -249,6 +250,15 @@ class RestoreRequest(Body):
     model_config = _example(tag="v1.0")
 
     tag: str
+    restore_momentum: bool = True
+
+
+class RollbackRequest(Body):
+    """The position to go back to; observe and stats tell positions."""
+
+    model_config = _example(to_seq=120)
+
+    to_seq: int = Field(ge=0, le=2**63 - 1)
 
 
 class ForkRequest(Body):

@@ -71,17 +71,17 @@ async def _consolidate(caller: Caller, sent: takes.ConsolidateArguments, report:
 
 
 async def _checkpoint(caller: Caller, sent: takes.CheckpointArguments, _: Report) -> CheckpointInfo:
-    if not sent.include_momentum:
-        raise _unsupported("include_momentum", "momentum is part of every checkpoint")
     description = sent.description or ""
     check_description(description)
-    return await caller.backend.checkpoint(caller.named(sent.memory), parse_tag(sent.tag), description)
+    return await caller.backend.checkpoint(
+        caller.named(sent.memory), parse_tag(sent.tag), description, include_momentum=sent.include_momentum
+    )
 
 
 async def _restore(caller: Caller, sent: takes.RestoreArguments, _: Report) -> RestoreResult:
-    if not sent.restore_momentum:
-        raise _unsupported("restore_momentum", "momentum is part of every checkpoint")
-    return await caller.backend.restore(caller.named(sent.memory), parse_tag(sent.tag))
+    return await caller.backend.restore(
+        caller.named(sent.memory), parse_tag(sent.tag), restore_momentum=sent.restore_momentum
+    )
 
 
 async def _fork(caller: Caller, sent: takes.ForkArguments, _: Report) -> ForkResult:

@@ -57,6 +57,7 @@ class WriteCheckpoint:
     """Store the current state's tensors by content."""
 
     tag: Tag
+    include_momentum: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,14 @@ class LoadCheckpoint:
     """Read the state of a checkpoint beside the current one."""
 
     tag: Tag
+    restore_momentum: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayTo:
+    """Rebuild the state of an earlier position, from a head and its journal, beside the current one."""
+
+    seq: Seq
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +129,7 @@ Effect = (
     | WriteCheckpoint
     | PublishCheckpoint
     | LoadCheckpoint
+    | ReplayTo
     | ComputeConsolidation
     | ComputeForgetting
     | PublishHead
@@ -139,6 +149,7 @@ COMPLETED_BY: Final[dict[type[Effect], type[events.Completion]]] = {
     WriteCheckpoint: events.CheckpointWritten,
     PublishCheckpoint: events.CheckpointPublished,
     LoadCheckpoint: events.CheckpointLoaded,
+    ReplayTo: events.JournalReplayed,
     ComputeConsolidation: events.ConsolidationComputed,
     ComputeForgetting: events.ForgettingComputed,
     PublishHead: events.HeadPublished,
@@ -154,6 +165,7 @@ SURVIVABLE: Final[frozenset[type[Effect]]] = frozenset(
         WriteCheckpoint,
         PublishCheckpoint,
         LoadCheckpoint,
+        ReplayTo,
         ComputeConsolidation,
         ComputeForgetting,
         PruneStorage,

@@ -25,6 +25,7 @@ class CheckpointRequested:
     """The current state shall be published under a tag."""
 
     tag: Tag
+    include_momentum: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,14 @@ class RestoreRequested:
     """The state of a checkpoint shall become the current one."""
 
     tag: Tag
+    restore_momentum: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class RollbackRequested:
+    """The state at an earlier position of the journal shall become the current one."""
+
+    seq: Seq
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +114,11 @@ class CheckpointLoaded:
 
 
 @dataclass(frozen=True, slots=True)
+class JournalReplayed:
+    """The state of an earlier position exists in RAM beside the current one."""
+
+
+@dataclass(frozen=True, slots=True)
 class ConsolidationComputed:
     """A consolidated state exists in RAM beside the current one."""
 
@@ -158,6 +172,7 @@ Request = (
     | ObserveAccepted
     | CheckpointRequested
     | RestoreRequested
+    | RollbackRequested
     | ConsolidateRequested
     | ForgetRequested
     | CloseRequested
@@ -172,6 +187,7 @@ Completion = (
     | CheckpointWritten
     | CheckpointPublished
     | CheckpointLoaded
+    | JournalReplayed
     | ConsolidationComputed
     | ForgettingComputed
     | HeadPublished

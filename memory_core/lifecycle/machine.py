@@ -127,19 +127,33 @@ def _plan(life: Life, request: Request) -> tuple[Effect, ...]:
             if first_seq != life.appended_seq + 1 or last_seq < first_seq:
                 raise _broken(life, f"got positions {first_seq}..{last_seq} after {life.appended_seq}")
             return (do.AppendFrame(first_seq, last_seq), do.VerifyEpoch(), do.ApplyGroup(), do.AnswerGroup())
-        case on.CheckpointRequested(tag):
+        case on.CheckpointRequested(tag, include_momentum):
             # The look before publishing keeps a fenced writer's tags out; the one after makes the answer true.
-            write = (do.WriteCheckpoint(tag), do.VerifyEpoch(), do.PublishCheckpoint(tag))
+            write = (do.WriteCheckpoint(tag, include_momentum), do.VerifyEpoch(), do.PublishCheckpoint(tag))
+            if not include_momentum:  # a recovery cannot start from it: it is not the whole state
+                return (*write, do.VerifyEpoch())
             return (*write, *publish[HeadKind.CHECKPOINT], do.PruneStorage())
-        case on.RestoreRequested(tag):
-            return (do.LoadCheckpoint(tag), *publish[HeadKind.REPLACEMENT], do.AdoptState(), do.PruneStorage())
-        case on.ConsolidateRequested():
-            return (do.ComputeConsolidation(), *publish[HeadKind.REPLACEMENT], do.AdoptState(), do.PruneStorage())
-        case on.ForgetRequested():
-            return (do.ComputeForgetting(), *publish[HeadKind.REPLACEMENT], do.AdoptState(), do.PurgeStorage())
         case on.CloseRequested(must_fold):
             fold = (*publish[HeadKind.SNAPSHOT], do.PruneStorage()) if life.is_dirty and must_fold else ()
             return (*fold, do.ReleaseJournal())
+        case _:
+            clean = do.PurgeStorage() if isinstance(request, on.ForgetRequested) else do.PruneStorage()
+            return (_candidate(request), *publish[HeadKind.REPLACEMENT], do.AdoptState(), clean)
+
+
+def _candidate(
+    request: on.RestoreRequested | on.RollbackRequested | on.ConsolidateRequested | on.ForgetRequested,
+) -> Effect:
+    """What makes the state that will replace the current one."""
+    match request:
+        case on.RestoreRequested(tag, restore_momentum):
+            return do.LoadCheckpoint(tag, restore_momentum)
+        case on.RollbackRequested(seq):
+            return do.ReplayTo(seq)
+        case on.ConsolidateRequested():
+            return do.ComputeConsolidation()
+        case on.ForgetRequested():
+            return do.ComputeForgetting()
 
 
 def _complete(life: Life, event: on.Completion) -> Life:

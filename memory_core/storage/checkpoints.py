@@ -38,7 +38,7 @@ class CheckpointShelf:
     def tags(self, name: MemoryName) -> tuple[Tag, ...]:
         """All tags in name order, from one listing."""
         uid = self._catalog.find(name).uid
-        return tuple(Tag(keys.last_part(item.key)) for item in self._store.list_objects(keys.checkpoints(uid)))
+        return tuple(sorted(Tag(keys.last_part(item.key)) for item in self._store.list_objects(keys.checkpoints(uid))))
 
     def list_page(
         self, name: MemoryName, prefix: str = "", limit: int = 100, cursor: str | None = None

@@ -62,13 +62,13 @@ class Journal:
         self._log.close()
 
 
-def read_run(store: ObjectStore, uid: str, run: Run) -> Iterator[list[JournalRecord]]:
-    """The records of a run in order, in the groups that became durable together.
+def read_run(store: ObjectStore, uid: str, run: Run, end_segment: int | None = None) -> Iterator[list[JournalRecord]]:
+    """The records of a run in order, in the groups that became durable together; those before ``end_segment``.
 
     Cuts a torn tail. CorruptData, naming the position, when a record is damaged or a position is missing.
     """
     expected = run.first_seq
-    for segment in _segments(store, uid, run):
+    for segment in _segments(store, uid, run, end_segment):
         for group in _read_segment(store, segment, run, expected):
             yield group
             expected = Seq(group[-1].last_seq + 1)
@@ -87,11 +87,14 @@ def delete_segments_before(store: ObjectStore, uid: str, run: Run) -> None:
         store.delete(listed.key)
 
 
-def _segments(store: ObjectStore, uid: str, run: Run) -> Iterator[tuple[str, bool]]:
+def _segments(store: ObjectStore, uid: str, run: Run, end_segment: int | None) -> Iterator[tuple[str, bool]]:
     """Keys of the run's segments, each with whether it is the last one."""
     folder = f"{keys.journal(uid, run.epoch)}/"
     listed = [item.key for item in store.list_objects(folder)]
-    wanted = [key for key in listed if int(keys.last_part(key)) >= run.first_segment]
+    numbered = [(key, int(keys.last_part(key))) for key in listed]
+    wanted = [
+        key for key, number in numbered if number >= run.first_segment and (end_segment is None or number < end_segment)
+    ]
     for key in wanted:
         yield key, key == wanted[-1]
 

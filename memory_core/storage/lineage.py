@@ -35,6 +35,15 @@ def branched(lineage: Lineage, branch: str) -> Lineage:
     return (*lineage, Span(branch, lineage[-1].last_seq, lineage[-1].observation_count))
 
 
+def is_ancestor(one: Lineage, other: Lineage) -> bool:
+    """True when the other state came through the one."""
+    if len(one) > len(other):
+        return False
+    *path, end = zip(one, other, strict=False)
+    is_same_path = all((left.branch, left.last_seq) == (right.branch, right.last_seq) for left, right in path)
+    return is_same_path and end[0].branch == end[1].branch and end[0].last_seq <= end[1].last_seq
+
+
 def common_observation_count(one: Lineage, other: Lineage) -> int:
     """How many observations the newest common ancestor of two states had."""
     count = 0

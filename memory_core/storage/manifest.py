@@ -124,6 +124,7 @@ class Checkpoint:
     """A version published under a tag. It reaches shared blobs only, so a fork copies none.
 
     epoch, number: of the writer, and growing with each of its checkpoints; together they order a memory's versions.
+    has_momentum: False when what the step rule gathered was left out.
     """
 
     memory: MemoryName
@@ -133,6 +134,7 @@ class Checkpoint:
     epoch: Epoch
     number: int
     parent: str | None
+    has_momentum: bool
     config: MemoryConfig
     snapshot: Snapshot
 
@@ -157,6 +159,7 @@ class Checkpoint:
             epoch=raw["epoch"],
             number=raw["number"],
             parent=raw["parent"],
+            has_momentum=raw["has_momentum"],
             config=MemoryConfig.from_dict(raw["config"]),
             snapshot=Snapshot.from_dict(raw["snapshot"]),
         )
@@ -171,6 +174,7 @@ class Checkpoint:
             size_bytes=self.snapshot.size_bytes,
             created_at=self.created_at,
             description=self.description,
+            has_momentum=self.has_momentum,
             observation_count=self.snapshot.observation_count,
             pattern_count=self.snapshot.pattern_count,
         )

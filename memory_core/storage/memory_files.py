@@ -49,6 +49,14 @@ class StateFacts:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class HeadRun:
+    """A head and groups of the journal that follows it."""
+
+    head: Head
+    groups: list[list[JournalRecord]]
+
+
 class MemoryFiles:
     """One epoch's view of one memory's objects. Used by one thread at a time."""
 
@@ -94,6 +102,30 @@ class MemoryFiles:
         """All records that follow the head, in their groups and in order. A closed run left empty is skipped."""
         for run in head.runs:
             yield from read_run(self._store, self._uid, run)
+
+    def runs_back_to(self, seq: Seq) -> Iterator[HeadRun]:
+        """Stored heads from which a position may be reached, newest first, each with the groups that lead there."""
+        later: Head | None = None
+        for key in reversed([item.key for item in self._store.list_objects(keys.heads(self._uid))]):
+            try:
+                head = read_document(self._store, key, "head", Head.from_dict)
+            except NotFound:
+                continue
+            if head.snapshot.seq <= seq and (later is None or later.epoch == head.epoch):
+                yield HeadRun(head, self._groups_until(head, later, seq))
+            later = head
+
+    def _groups_until(self, head: Head, later: Head | None, seq: Seq) -> list[list[JournalRecord]]:
+        """Groups from a head to a position, and the marks behind it; what followed a later head is not its own."""
+        groups: list[list[JournalRecord]] = []
+        for run in head.runs:
+            is_open = later is not None and run.last_seq is None
+            end_segment = later.runs[-1].first_segment if later is not None and is_open else None
+            for group in read_run(self._store, self._uid, run, end_segment):
+                if group[0].observations and group[0].first_seq > seq:
+                    return groups
+                groups.append(group)
+        return groups
 
     def append(self, records: Sequence[JournalRecord]) -> int:
         """Make records durable together; returns bytes written."""

@@ -14,7 +14,7 @@ import pytest
 from memory_core.backend import MemoryBackend
 from memory_core.config import MemoryConfig
 from memory_core.errors import Conflict, InvalidInput, NotFound, ReadOnly, TooLarge
-from memory_core.ids import EncoderId, MemoryName, Tag
+from memory_core.ids import EncoderId, MemoryName, Seq, Tag
 from memory_core.results import ForgetSelection, InferOptions, Observation, ObserveOptions
 from memory_core.testing.backend_fixtures import CAT, ORCHID, SHIP, fresh_name
 from memory_core.testing.insight_conformance import InsightConformance
@@ -66,6 +66,7 @@ class BackendConformance(InsightConformance, StorageConformance):
             backend.checkpoint(name, Tag("v1")),
             backend.list_checkpoints(name),
             backend.restore(name, Tag("v1")),
+            backend.rollback(name, Seq(0)),
             backend.fork(name, Tag("v1"), fresh_name()),
         ]
         for call in calls:
@@ -180,6 +181,36 @@ class BackendConformance(InsightConformance, StorageConformance):
         assert (await backend.stats(name)).weight_hash != straight.weight_hash
         await self.learn(backend, name, SHIP, ORCHID)
         assert (await backend.stats(name)).weight_hash == straight.weight_hash
+
+    async def test_rollback_goes_back_to_any_position_of_the_journal(
+        self, backend: MemoryBackend, name: MemoryName
+    ) -> None:
+        await self.learn(backend, name, CAT)
+        earlier = await backend.stats(name)
+        await self.learn(backend, name, SHIP)
+        later = await backend.stats(name)
+        back = await backend.rollback(name, Seq(earlier.seq))
+        assert (back.seq, back.observations_lost, back.weight_hash) == (earlier.seq, 1, earlier.weight_hash)
+        await self.learn(backend, name, SHIP)
+        again = await (await self.restart(backend)).stats(name)
+        assert (again.weight_hash, again.seq) == (later.weight_hash, later.seq)
+
+    async def test_a_position_that_never_was_is_invalid(self, backend: MemoryBackend, name: MemoryName) -> None:
+        with pytest.raises(InvalidInput):
+            await backend.rollback(name, Seq(1))
+
+    async def test_what_the_step_rule_gathered_may_stay_out(self, backend: MemoryBackend, name: MemoryName) -> None:
+        await self.learn(backend, name, CAT)
+        whole = await backend.checkpoint(name, Tag("whole"))
+        light = await backend.checkpoint(name, Tag("light"), include_momentum=False)
+        assert (whole.has_momentum, light.has_momentum) == (True, False)
+        assert whole.weight_hash != light.weight_hash
+        assert (await backend.stats(name)).weight_hash == whole.weight_hash
+        for tag in ("light", "whole"):
+            restored = await backend.restore(name, Tag(tag), restore_momentum=False)
+            assert restored.weight_hash == light.weight_hash
+        answer = await backend.infer(name, CAT, InferOptions())
+        assert answer.mode != "not_learned"
 
     async def test_a_tag_is_published_once(self, backend: MemoryBackend, name: MemoryName) -> None:
         await backend.checkpoint(name, Tag("v1"))

@@ -17,7 +17,7 @@ from typing import Any, Final, Literal
 import torch
 
 from memory_core.errors import Conflict, NeuralMemoryError
-from memory_core.ids import MemoryName, RequestId, Tag
+from memory_core.ids import MemoryName, RequestId, Seq, Tag
 from memory_core.lifecycle.machine import JournalLimits
 from memory_core.results import ForgetSelection, ObserveOptions
 from memory_core.storage.object_store import ObjectStore
@@ -70,6 +70,10 @@ def _restore(tag: str) -> Step:
     return Step(f"restore {tag}", lambda writer: writer.restore(Tag(tag)))
 
 
+def _rollback(seq: int) -> Step:
+    return Step(f"rollback {seq}", lambda writer: writer.rollback(Seq(seq)))
+
+
 def _forget(subject: str) -> Step:
     def perform(writer: MemoryWriter) -> object:
         selection = ForgetSelection(subject=subject)
@@ -90,9 +94,12 @@ SCENARIO: Final[tuple[Step, ...]] = (
     Step("consolidate", lambda writer: writer.consolidate()),
     _forget("the spare key"),
     _observe("g", "Rain is forecast for the weekend."),
+    _observe("h", "The piano tuner comes on Monday.", "He is called Ivo."),
+    _rollback(5),
+    Step("checkpoint v1.5", lambda writer: writer.checkpoint(Tag("v1.5"), include_momentum=False)),
     Step("fork", lambda writer: writer.fork(Tag("v1"), FORK)),
     _checkpoint("v2"),
-    _observe("h", "The tailor needs the jacket until Friday."),
+    _observe("i", "The tailor needs the jacket until Friday."),
     Step("close", lambda writer: writer.close()),
 )
 
@@ -186,8 +193,8 @@ def _check_end(store: ObjectStore, marks: Sequence[Mark]) -> Finding | None:
     reopened.close()
     if end != marks[-1]:
         return _finding(end, marks[-1:])
-    if tags != ("v1", "v2"):
-        return Finding("lost", f"the versions are {tags}, not v1 and v2")
+    if tags != ("v1", "v1.5", "v2"):
+        return Finding("lost", f"the versions are {tags}, not v1, v1.5 and v2")
     fork = MemoryWriter.open(store, FORK)
     origin = marks[1 + [step.label for step in SCENARIO].index("checkpoint v1")]
     forked = mark_of(fork)

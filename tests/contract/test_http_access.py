@@ -127,6 +127,7 @@ CALLS: dict[str, tuple[str, str, dict[str, Any] | None]] = {
     "re-encode": ("POST", "/v1/memories/shared/re-encode", {"encoder": "hash", "new_name": "again"}),
     "forget": ("POST", "/v1/memories/shared/forget", {"subject": "nobody here", "dry_run": True}),
     "restore": ("POST", "/v1/memories/shared/restore", {"tag": "v1"}),
+    "rollback": ("POST", "/v1/memories/shared/rollback", {"to_seq": 1}),
     "create": ("POST", "/v1/memories", {"name": "created", **SMALL}),
     "stats": ("GET", "/v1/memories/shared", None),
     "checkpoints": ("GET", "/v1/memories/shared/checkpoints", None),
@@ -135,7 +136,7 @@ CALLS: dict[str, tuple[str, str, dict[str, Any] | None]] = {
 NEEDS = {
     "observe": {"observe", "consolidate", "checkpoint", "merge"},
     "infer": {"infer", "surprise", "explain", "attention", "predict", "diff"},
-    "admin": {"owner", "fork", "re-encode", "forget", "restore", "create", "delete"},
+    "admin": {"owner", "fork", "re-encode", "forget", "restore", "rollback", "create", "delete"},
 }
 
 

@@ -72,7 +72,9 @@ class LifecycleWalk(RuleBasedStateMachine):
         request=st.sampled_from(
             [
                 on.CheckpointRequested(Tag("t")),
+                on.CheckpointRequested(Tag("t"), include_momentum=False),
                 on.RestoreRequested(Tag("t")),
+                on.RollbackRequested(Seq(0)),
                 on.ConsolidateRequested(),
                 on.CloseRequested(),
             ]

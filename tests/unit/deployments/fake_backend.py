@@ -47,6 +47,7 @@ from memory_core.results import (
     PatternMatch,
     ReencodeResult,
     RestoreResult,
+    RollbackResult,
     SurpriseResult,
 )
 
@@ -346,12 +347,14 @@ class FakeBackend:
             weight_hash=made.weight_hash,
         )
 
-    async def checkpoint(self, name: MemoryName, tag: Tag, description: str = "") -> CheckpointInfo:
+    async def checkpoint(
+        self, name: MemoryName, tag: Tag, description: str = "", *, include_momentum: bool = True
+    ) -> CheckpointInfo:
         memory = self._get(name)
         if tag in memory.tags:
             raise Conflict(f"The tag {tag} exists already.", hint="Choose another tag.")
         memory.tags[tag] = list(memory.texts)
-        return self._checkpoint_info(name, tag, description)
+        return replace(self._checkpoint_info(name, tag, description), has_momentum=include_momentum)
 
     def _checkpoint_info(self, name: MemoryName, tag: Tag, description: str = "") -> CheckpointInfo:
         memory = self._get(name)
@@ -383,12 +386,22 @@ class FakeBackend:
             )
         return list(tags[tag])
 
-    async def restore(self, name: MemoryName, tag: Tag) -> RestoreResult:
+    async def restore(self, name: MemoryName, tag: Tag, *, restore_momentum: bool = True) -> RestoreResult:
         kept = self._tagged(name, tag)
         memory = self._get(name)
         lost = len(memory.texts) - len(kept)
         memory.texts = kept
         return RestoreResult(memory=name, tag=tag, weight_hash=memory.weight_hash, observations_lost=lost, warning=None)
+
+    async def rollback(self, name: MemoryName, seq: Seq) -> RollbackResult:
+        memory = self._get(name)
+        lost = len(memory.texts) - seq
+        if lost < 0:
+            raise InvalidInput(f"{name} has never been at {seq}.", hint="Take a position from stats.")
+        memory.texts = memory.texts[:seq]
+        return RollbackResult(
+            memory=name, seq=seq, weight_hash=memory.weight_hash, observations_lost=lost, warning=None
+        )
 
     async def fork(self, name: MemoryName, tag: Tag, new_name: MemoryName) -> ForkResult:
         texts = self._tagged(name, tag)

@@ -1,7 +1,7 @@
 """How much history two states share."""
 
 from memory_core.ids import Seq
-from memory_core.storage.lineage import NEW_LINEAGE, advanced, branched, common_observation_count
+from memory_core.storage.lineage import NEW_LINEAGE, advanced, branched, common_observation_count, is_ancestor
 
 
 def test_a_state_shares_all_of_its_ancestor() -> None:
@@ -28,3 +28,15 @@ def test_branches_of_one_point_with_equal_positions_are_told_apart() -> None:
     first = advanced(NEW_LINEAGE, Seq(10), 10)
     one, other = (advanced(branched(first, name), Seq(20), 20) for name in ("b", "c"))
     assert common_observation_count(one, other) == 10
+
+
+def test_an_ancestor_lies_on_the_way_to_a_state() -> None:
+    early, late = advanced(NEW_LINEAGE, Seq(3), 3), advanced(NEW_LINEAGE, Seq(9), 9)
+    branch = advanced(branched(early, "b"), Seq(7), 7)
+    assert is_ancestor(NEW_LINEAGE, branch)
+    assert is_ancestor(early, late)
+    assert is_ancestor(early, branch)
+    assert is_ancestor(branch, branch)
+    assert not is_ancestor(late, branch)
+    assert not is_ancestor(branch, late)
+    assert not is_ancestor(branch, advanced(branched(early, "c"), Seq(8), 8))
