@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from memory_core.config import MemoryConfig
 from memory_core.encoding.encoder import EncoderPool
-from memory_core.errors import InvalidInput
+from memory_core.errors import InvalidInput, TooLarge
 from memory_core.ids import EncoderId
+
+STATE_BYTES_MAX: Final = 2 << 30
+_NUMBER_BYTES: Final = 4
 
 
 async def complete_config(encoders: EncoderPool, default_encoder: EncoderId, chosen: dict[str, Any]) -> MemoryConfig:
-    """Fill in what the encoder decides (fingerprint, key size). A given one that differs raises InvalidInput."""
+    """Fill in what the encoder decides (fingerprint, key size). A given one that differs raises InvalidInput.
+
+    TooLarge for a memory that would take the whole machine.
+    """
     encoder = EncoderId(chosen.get("encoder") or default_encoder)
     info = await encoders.describe(encoder)
     decided = {"encoder_fingerprint": info.fingerprint, "key_dim": info.key_dim}
@@ -21,4 +27,11 @@ async def complete_config(encoders: EncoderPool, default_encoder: EncoderId, cho
                 f"The {setting} asked for does not fit the encoder {encoder}, as served here.",
                 hint=f"Leave {setting} out.",
             )
-    return MemoryConfig.from_dict({**chosen, **decided, "encoder": encoder})
+    config = MemoryConfig.from_dict({**chosen, **decided, "encoder": encoder})
+    size_bytes = _NUMBER_BYTES * config.key_dim * (config.rows + config.units)
+    if size_bytes > STATE_BYTES_MAX:
+        raise TooLarge(
+            f"This memory would take about {size_bytes} bytes; at most {STATE_BYTES_MAX} are allowed.",
+            hint="Choose fewer units or rows.",
+        )
+    return config

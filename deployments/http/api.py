@@ -10,10 +10,11 @@ from fastapi import FastAPI
 from starlette.middleware.gzip import GZipMiddleware
 
 from deployments.access.authentication import Authentication
-from deployments.http import checkpoints, insight, learning, memories, probes, storage, upkeep
+from deployments.http import checkpoints, insight, learning, memories, probes, storage, streams, upkeep
 from deployments.http.bodies import Bodies
 from deployments.http.envelope import Envelope
 from deployments.http.failures import install_error_answers
+from deployments.http.metrics import Measured
 from deployments.http.services import Services
 
 _PACKED_FROM_BYTES: Final = 2048
@@ -36,7 +37,7 @@ def build_api(services: Services) -> FastAPI:
         separate_input_output_schemas=False,
     )
     app.state.services = services
-    for door in (probes, storage, memories, learning, insight, checkpoints, upkeep):
+    for door in (probes, storage, memories, learning, streams, insight, checkpoints, upkeep):
         app.include_router(door.router)
     install_error_answers(app)
     # The last one added is the outermost.
@@ -45,4 +46,5 @@ def build_api(services: Services) -> FastAPI:
     app.add_middleware(Bodies, max_body_bytes=services.max_body_bytes, uploads=uploads)
     app.add_middleware(Authentication, authenticator=services.authenticator)
     app.add_middleware(Envelope, deadline_s=services.deadline_s)
+    app.add_middleware(Measured, metrics=services.metrics)
     return app

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends, Query, Response
 
 from deployments.http.failures import documented
-from deployments.http.schemas import CreateRequest, OwnerAnswer
+from deployments.http.schemas import CreateRequest, DeletePlan, OwnerAnswer
 from deployments.http.services import BackendParam, NameParam, ServicesParam
+from deployments.http.versions import require_match, set_etag
 from deployments.memory_spec import complete_config
 from memory_core.ids import parse_memory_name
 from memory_core.results import MemoryInfo, MemoryPage, MemoryStats
@@ -18,6 +19,7 @@ router = APIRouter(prefix="/v1/memories", tags=["memories"])
 LimitParam = Annotated[int, Query(ge=1, le=1000, description="Entries on one page.")]
 CursorParam = Annotated[str | None, Query(max_length=512, description="`next_cursor` of the page before.")]
 
+DryRunParam = Annotated[bool, Query(description="Only tell what would go.")]
 DetailedParam = Annotated[bool, Query(description="Also measure how full the memory is; takes a moment.")]
 
 
@@ -36,9 +38,13 @@ async def list_memories(backend: BackendParam, limit: LimitParam = 100, cursor: 
 
 
 @router.get("/{name}", responses=documented(404, 422, 500, 503))
-async def memory_stats(name: NameParam, backend: BackendParam, detailed: DetailedParam = False) -> MemoryStats:
-    """Counts, weight hash and capacity of one memory."""
-    return await backend.stats(name, detailed=detailed)
+async def memory_stats(
+    name: NameParam, backend: BackendParam, response: Response, detailed: DetailedParam = False
+) -> MemoryStats:
+    """Counts, weight hash (the ETag) and capacity of one memory."""
+    stats = await backend.stats(name, detailed=detailed)
+    set_etag(response, stats.weight_hash)
+    return stats
 
 
 @router.get("/{name}/owner", responses=documented(404, 422, 500, 503))
@@ -47,7 +53,26 @@ async def memory_owner(name: NameParam, services: ServicesParam) -> OwnerAnswer:
     return OwnerAnswer(memory=name, pid=await services.owner_pid(name))
 
 
-@router.delete("/{name}", status_code=204, responses=documented(404, 422, 503))
-async def delete_memory(name: NameParam, backend: BackendParam) -> None:
+@router.delete(
+    "/{name}",
+    status_code=204,
+    response_model=None,
+    responses={200: {"model": DeletePlan, "description": "A dry run."}, **documented(404, 412)},
+    dependencies=[Depends(require_match)],
+)
+async def delete_memory(
+    name: NameParam, backend: BackendParam, response: Response, dry_run: DryRunParam = False
+) -> DeletePlan | None:
     """Remove a memory with its journal and checkpoints. This cannot be undone."""
-    await backend.delete(name)
+    if not dry_run:
+        await backend.delete(name)
+        return None
+    stats = await backend.stats(name)
+    response.status_code = 200
+    return DeletePlan(
+        memory=name,
+        observation_count=stats.observation_count,
+        pattern_count=stats.pattern_count,
+        state_bytes=stats.state_bytes,
+        checkpoint_tags=stats.checkpoint_tags,
+    )

@@ -2,20 +2,38 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic.dataclasses import dataclass
 
 from memory_core.config import FastDtype, GateKind, LinearRule, SaturationPolicy, Variant
 from memory_core.consolidation.plan import EWC_LAMBDA_MAX, STEPS_MAX
-from memory_core.ids import PatternId
-from memory_core.results import Channel, ForgetSelection, InferOptions, MetadataValue, Observation, SurpriseResult
+from memory_core.errors import InvalidInput
+from memory_core.ids import MemoryName, PatternId, Tag
+from memory_core.results import (
+    Channel,
+    ForgetSelection,
+    InferOptions,
+    MetadataValue,
+    Observation,
+    ObserveResult,
+    SurpriseResult,
+)
 
 Label = Annotated[str, Field(description="A short string that is compared, not learned.", examples=["docs"])]
 MetadataField = Annotated[
     dict[str, MetadataValue], Field(description="Plain values that travel with the exemplars.", examples=[{"page": 3}])
 ]
+
+
+MemoryClass = Literal["session", "project", "expert"]
+CLASSES: Final[dict[MemoryClass, dict[str, Any]]] = {
+    "session": {"units": 4096, "rows": 4096},
+    "project": {},
+    "expert": {"units": 65536, "saturation": "refuse"},
+}
+"""What each class of memories starts from: a small one, the defaults, and a large one that never gives up a pattern."""
 
 
 class Body(BaseModel):
@@ -33,6 +51,9 @@ class CreateRequest(Body):
 
     model_config = _example(name="python-expert", units=16384)
 
+    kind: MemoryClass = Field(default="project", alias="class", description="Size and policy to start from.")
+    device: str | None = Field(default=None, description="Only cpu so far.")
+    ttl_s: float | None = Field(default=None, description="Not supported yet: delete the memory instead.")
     name: str = Field(description="1 to 128 letters, digits, '.', '_' or '-'.")
     encoder: str | None = None
     encoder_fingerprint: str | None = Field(default=None, description="Refused unless it is the served encoder's.")
@@ -56,8 +77,17 @@ class CreateRequest(Body):
     seed: int | None = None
 
     def chosen(self) -> dict[str, Any]:
-        """The settings that were asked for, without the name."""
-        return self.model_dump(exclude_none=True, exclude={"name"})
+        """The settings that were asked for, without the name; InvalidInput for what no memory can do yet."""
+        if self.device not in {None, "cpu"}:
+            raise _not_supported("device", "Leave it out, or say cpu.")
+        if self.ttl_s is not None:
+            raise _not_supported("ttl_s", "Leave it out, and delete the memory when it is no longer needed.")
+        asked = self.model_dump(exclude_none=True, exclude={"name", "kind", "device", "ttl_s"})
+        return {**CLASSES[self.kind], **asked}
+
+
+def _not_supported(field: str, hint: str) -> InvalidInput:
+    return InvalidInput(f"{field} is not supported with this value.", code="NOT_SUPPORTED", hint=hint)
 
 
 class ObservationBody(Body):
@@ -268,6 +298,40 @@ class ForkRequest(Body):
 
     tag: str
     name: str
+
+
+class StreamedObserve(BaseModel):
+    """One batch of a stream: what was learned is durable."""
+
+    observations: int
+    last_seq: int
+    surprise_mean: float
+    observation_count: int
+    capacity_used: float
+    is_replayed_answer: bool
+
+    @classmethod
+    def of(cls, result: ObserveResult) -> StreamedObserve:
+        """From the core's value."""
+        surprises = [outcome.surprise for outcome in result.outcomes]
+        return cls(
+            observations=len(result.outcomes),
+            last_seq=result.outcomes[-1].seq,
+            surprise_mean=sum(surprises) / len(surprises),
+            observation_count=result.observation_count,
+            capacity_used=result.capacity_used,
+            is_replayed_answer=result.is_replayed_answer,
+        )
+
+
+class DeletePlan(BaseModel):
+    """What a deletion would remove; nothing was changed."""
+
+    memory: MemoryName
+    observation_count: int
+    pattern_count: int
+    state_bytes: int
+    checkpoint_tags: tuple[Tag, ...]
 
 
 class OwnerAnswer(BaseModel):

@@ -10,6 +10,7 @@ from fastapi import Depends, Request
 
 from deployments.access.authentication import Authenticator, OpenDoor
 from deployments.health import Readiness
+from deployments.http.metrics import Metrics
 from memory_core.backend import MemoryBackend
 from memory_core.encoding.encoder import EncoderPool
 from memory_core.ids import EncoderId, MemoryName, parse_memory_name
@@ -31,6 +32,7 @@ class Services:
     owner_pid: Callable[[MemoryName], Awaitable[int]]
     deadline_s: float = 120.0
     max_import_bytes: int = 1 << 30
+    metrics: Metrics = field(default_factory=Metrics)
     authenticator: Authenticator = field(default_factory=OpenDoor)
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
 
 from deployments.http.failures import documented
 from deployments.http.schemas import ForgetRequest, ReencodeRequest
 from deployments.http.services import BackendParam, NameParam
+from deployments.http.versions import require_match
 from deployments.text_rules import check_label, check_text
 from memory_core.ids import EncoderId, parse_memory_name
 from memory_core.results import ForgetReceipt, ReencodeResult
@@ -16,7 +17,7 @@ router = APIRouter(prefix="/v1/memories/{name}", tags=["upkeep"])
 _CHANGES = documented(400, 404, 409, 413, 422, 429, 500, 503)
 
 
-@router.post("/forget", responses=_CHANGES)
+@router.post("/forget", responses=documented(404, 409, 412), dependencies=[Depends(require_match)])
 async def forget(name: NameParam, body: ForgetRequest, backend: BackendParam) -> ForgetReceipt:
     """Leave a subject out, in what is known and in every file but published versions. This cannot be undone."""
     if body.subject is not None:

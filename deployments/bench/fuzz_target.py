@@ -1,0 +1,89 @@
+"""A service to break: both doors over a volume of its own, in this process."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import httpx
+import uvicorn
+
+from deployments.access.authorized_backend import AuthorizedBackend
+from deployments.health import Readiness
+from deployments.http.api import build_api
+from deployments.http.services import Services
+from deployments.mcp_door import mount_mcp
+from deployments.ports import free_port
+from deployments.settings import Settings
+from memory_core.encoding.registry import LocalEncoderPool
+from memory_core.errors import Unavailable
+from memory_core.ids import EncoderId, MemoryName
+from memory_core.local_backend import LocalBackend
+
+MEMORY: Final = "default"
+SMALL: Final = {"units": 64, "rows": 256, "heads": 4, "active_rows": 16}
+_START_TIMEOUT_S: Final = 60.0
+
+
+@contextlib.contextmanager
+def running_target(folder: Path) -> Iterator[str]:
+    """Serve over loopback until the block ends; gives the URL. MEMORY is there and knows a sentence."""
+    port = free_port()
+    server = uvicorn.Server(uvicorn.Config(lambda: _app(folder), factory=True, port=port, log_level="error"))
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    url = f"http://127.0.0.1:{port}"
+    try:
+        _wait_ready(url)
+        prepare(url)
+        yield url
+    finally:
+        server.should_exit = True
+        thread.join(timeout=_START_TIMEOUT_S)
+
+
+def prepare(url: str) -> None:
+    """Make MEMORY, unless it is there, with a sentence and a checkpoint."""
+    with httpx.Client(base_url=url, timeout=_START_TIMEOUT_S, trust_env=False) as client:
+        client.post("/v1/memories", json={"name": MEMORY, **SMALL})
+        client.post(f"/v1/memories/{MEMORY}/observe", json={"text": "Glass is made of sand."})
+        client.post(f"/v1/memories/{MEMORY}/checkpoints", json={"tag": "v1"})
+
+
+def _app(folder: Path) -> object:
+    settings = Settings(memory_storage_path=str(folder), encoder="hash")
+    encoders, encoder = LocalEncoderPool(), EncoderId("hash")
+    inner = LocalBackend(settings.storage_url, encoders)
+
+    async def own_pid(name: MemoryName) -> int:
+        await inner.stats(name)
+        return os.getpid()
+
+    backend = AuthorizedBackend(inner, owner_pid=own_pid)
+    api = build_api(
+        Services(
+            backend=backend,
+            encoders=encoders,
+            encoder=encoder,
+            readiness=Readiness(backend=inner, encoders=encoders, encoder=encoder),
+            max_body_bytes=settings.max_body_bytes,
+            owner_pid=backend.owner_pid,
+        )
+    )
+    mount_mcp(api, settings, backend, encoders)
+    return api
+
+
+def _wait_ready(url: str) -> None:
+    deadline_s = time.monotonic() + _START_TIMEOUT_S
+    while time.monotonic() < deadline_s:
+        with contextlib.suppress(httpx.HTTPError):
+            if httpx.get(f"{url}/ready", trust_env=False).status_code == 200:
+                return
+        time.sleep(0.05)
+    raise Unavailable("The target of the fuzz did not start.", hint="Try again when the machine is less busy.")
