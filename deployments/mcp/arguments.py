@@ -18,7 +18,7 @@ Cursor = Annotated[str | None, Field(max_length=512)]
 class Arguments(BaseModel):
     """The arguments of one call."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, hide_input_in_errors=True)
 
 
 class MemoryArguments(Arguments):

@@ -5,19 +5,16 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-from collections.abc import Awaitable, Callable
 
 from deployments.mcp.answers import ObserveAnswer, observe_answer
 from deployments.mcp.arguments import ObserveArguments
 from deployments.mcp.caller import Caller
 from deployments.mcp.parts import parts_of
+from deployments.mcp.reporting import Report
 from deployments.text_rules import check_observation
 from memory_core.errors import InvalidInput, NeuralMemoryError, NotFound
 from memory_core.ids import MemoryName, RequestId, parse_request_id
 from memory_core.results import Observation, ObserveOptions, ObserveResult
-
-Report = Callable[[float, float, str], Awaitable[None]]
-"""Progress of a call: done, total, what is done."""
 
 
 async def observe(caller: Caller, sent: ObserveArguments, report: Report) -> ObserveAnswer:

@@ -1,28 +1,33 @@
-"""From a progress callback that must not wait to the client's progress notifications, in order."""
+"""Progress of a call, from whoever works to whoever asked."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
-from deployments.mcp.observing import Report
 from memory_core.progress import OnProgress
 
+Report = Callable[[float, float, str], Awaitable[None]]
+"""Tells the client: done, total, what is done."""
 
-@asynccontextmanager
-async def reported(report: Report) -> AsyncIterator[OnProgress]:
-    """What is told inside has been sent when this ends without an error."""
-    told: asyncio.Queue[tuple[float, str] | None] = asyncio.Queue()
+_T = TypeVar("_T")
 
-    async def send() -> None:
-        while (item := await told.get()) is not None:
-            await report(item[0], 1.0, item[1])
 
-    sender = asyncio.create_task(send())
+async def reported(work: Callable[[OnProgress], Awaitable[_T]], report: Report) -> _T:
+    """Do the work and report every step forward; whoever stops waiting ends the work."""
+    steps: asyncio.Queue[tuple[float, str] | None] = asyncio.Queue()
+    task = asyncio.ensure_future(work(lambda share, phase: steps.put_nowait((share, phase))))
+    task.add_done_callback(lambda _: steps.put_nowait(None))
+    reached = -1.0
     try:
-        yield lambda fraction, phase: told.put_nowait((fraction, phase))
-        told.put_nowait(None)
-        await sender
+        while (step := await steps.get()) is not None:
+            share, phase = step
+            if share > reached:
+                reached = share
+                await report(share, 1.0, phase)
+        return await task
     finally:
-        sender.cancel()
+        if not task.done():
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)

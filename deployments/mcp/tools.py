@@ -10,8 +10,8 @@ from deployments.mcp import arguments as takes
 from deployments.mcp.answers import InferAnswer
 from deployments.mcp.attention_picture import attention_png
 from deployments.mcp.caller import Caller
-from deployments.mcp.observing import Report, observe
-from deployments.mcp.reporting import reported
+from deployments.mcp.observing import observe
+from deployments.mcp.reporting import Report, reported
 from deployments.text_rules import check_description, check_label, check_text
 from memory_core.errors import InvalidInput
 from memory_core.ids import PatternId, parse_memory_name, parse_tag
@@ -63,11 +63,12 @@ async def _surprise(caller: Caller, sent: takes.SurpriseArguments, _: Report) ->
 
 async def _consolidate(caller: Caller, sent: takes.ConsolidateArguments, report: Report) -> ConsolidateResult:
     name = caller.named(sent.memory)
-    async with reported(report) as on_progress:
-        on_progress(0.0, "consolidating")
-        return await caller.backend.consolidate(
+    return await reported(
+        lambda on_progress: caller.backend.consolidate(
             name, steps=sent.steps, ewc_lambda=sent.ewc_lambda, on_progress=on_progress
-        )
+        ),
+        report,
+    )
 
 
 async def _checkpoint(caller: Caller, sent: takes.CheckpointArguments, _: Report) -> CheckpointInfo:

@@ -141,16 +141,16 @@ async def test_a_long_context_is_learned_in_parts_with_progress(client: Client) 
     assert (await call(client, "stats"))["observation_count"] == parts
 
 
-async def test_consolidation_reports_progress(client: Client) -> None:
-    seen: list[float] = []
+async def test_consolidation_reports_progress(client: Client, backend: FakeBackend) -> None:
+    seen: list[tuple[float, str | None]] = []
 
-    async def progress(done: float, _: float | None, __: str | None) -> None:
-        seen.append(done)
+    async def progress(done: float, _: float | None, message: str | None) -> None:
+        seen.append((done, message))
 
     await call(client, "observe", context=FACT)
-    await client.call_tool("consolidate", {"steps": 2}, progress_callback=progress)
-    assert seen == sorted(seen)
-    assert len(seen) >= 2
+    await client.call_tool("consolidate", {"steps": 2, "ewc_lambda": 0.01}, progress_callback=progress)
+    assert seen == [(0.5, "rehearsing"), (1.0, "done")]
+    assert backend.consolidations == [(2, 0.01)]
 
 
 async def test_a_broken_long_observation_says_how_far_it_came(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
