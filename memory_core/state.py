@@ -2,7 +2,7 @@
 
 Operations that learn donate their input state and return the next one; nothing hides state elsewhere, so checkpoint,
 restore, fork and replay are the same trivial thing. ``to_parts`` and ``from_parts`` are exact inverses, bit by bit.
-Shapes: U units, D key_dim, n patterns in use.
+Shapes: U units, D key_dim, n patterns in use, C channels.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from memory_core.patterns.precision import Precision
 from memory_core.patterns.speakers import Speakers
 from memory_core.patterns.transitions import TABLES, Transitions
 from memory_core.patterns.word_table import WordTable
+from memory_core.results import CHANNELS
 
 PRECISION_TENSORS: Final = ("sum_D", "second_DD", "mean_D", "precision_DD")
 WEIGHT_HASH_LENGTH: Final = 16
@@ -55,6 +56,7 @@ class MemoryState:
         self.transitions = Transitions(config.units)
         self.precision = Precision(config.key_dim, device)
         self.address_mean_D = torch.zeros(config.key_dim, device=device)
+        self.channel_weights_C = np.ones(len(CHANNELS))
         self.observation_count = 0
         self.surprise_recent = 1.0
 
@@ -149,6 +151,7 @@ class MemoryState:
             "fast_weights": {**self.fast_weights, "address_mean_D": self.address_mean_D},
             "patterns": patterns,
             "precision": precision,
+            "channels": {"channel_weights_C": torch.from_numpy(self.channel_weights_C)},
             "exemplars": {"json_lines": pack_exemplars(self.bank.exemplars)},
         }
 
@@ -180,6 +183,7 @@ class MemoryState:
         self.precision.refreshed_at = int(header["precision_refreshed_at"])
         for name in PRECISION_TENSORS:
             _copy_into(getattr(self.precision, name), blobs["precision"][name])
+        _copy_into(torch.from_numpy(self.channel_weights_C), blobs["channels"]["channel_weights_C"])
 
     def _load_fast_weights(self, tensors: dict[str, torch.Tensor]) -> None:
         for name, tensor in self.fast_weights.items():

@@ -1,4 +1,4 @@
-"""consolidate: like sleep. Near-duplicate patterns become one, then what is left is rehearsed.
+"""consolidate: like sleep. Near-duplicate patterns become one, what is left is rehearsed, channels are weighed.
 
 Nothing that was told is lost: two patterns are merged only when all their exemplar texts fit into one. What it did for
 recall is measured on units that are held out of the rehearsal.
@@ -16,6 +16,7 @@ import torch
 
 from memory_core.consolidation.plan import ConsolidationPlan
 from memory_core.consolidation.replay import Rehearsal, held_out_units, reads_back, rehearse_but
+from memory_core.consolidation.trust import learn_channel_weights
 from memory_core.ids import MemoryName
 from memory_core.patterns.bank import COLUMNS
 from memory_core.progress import OnProgress
@@ -25,7 +26,8 @@ from memory_core.state import MemoryState
 MERGE_COSINE: Final = 0.95
 MERGE_SHARED_WORDS: Final = 0.8
 _MERGED_AT: Final = 0.1
-_REHEARSED_AT: Final = 0.98
+_REHEARSED_AT: Final = 0.9
+_WEIGHED_AT: Final = 0.98
 _ROWS_AT_ONCE: Final = 1024
 
 
@@ -46,7 +48,9 @@ def consolidate(
     moved_R, was_kept_R = _moved_units(state, result, held_R, merged_into_n) if has_merged else (held_R, held_R >= 0)
     rehearsal = Rehearsal(plan.steps, plan.ewc_lambda, _between(on_progress, _MERGED_AT, _REHEARSED_AT))
     rehearse_but(result, moved_R, rehearsal)
-    on_progress(_REHEARSED_AT, "measuring")
+    on_progress(_REHEARSED_AT, "weighing")
+    result.channel_weights_C = learn_channel_weights(result)
+    on_progress(_WEIGHED_AT, "measuring")
     after_R = reads_back(result, moved_R) if len(moved_R) else np.ones(0, dtype=bool)
     merged = state.pattern_count - result.pattern_count
     return result, ConsolidateResult(
@@ -129,6 +133,7 @@ def _keep(state: MemoryState, merged_into_n: np.ndarray) -> MemoryState:
     result.observation_count, result.surprise_recent = state.observation_count, state.surprise_recent
     result.precision = state.precision.clone()
     result.address_mean_D = state.address_mean_D.clone()
+    result.channel_weights_C = state.channel_weights_C.copy()
     result.fast_weights = {name: tensor.clone() for name, tensor in state.fast_weights.items()}
     _move_bank(state, result, kept_m, merged_into_n)
     words = state.words

@@ -4,9 +4,10 @@
 the pattern's own weight and, smaller, its neighbours' in the session (so that a word that two turns share counts
 once). ``context``: the best of the neighbours' precision. ``speaker``: the pattern's speaker is named in the query.
 ``weights``: what the fast weights answer, matched with the codes of the strongest patterns. Precision and words are
-standardised over the patterns, so scores and not ranks are added.
+standardised over the patterns, so scores and not ranks are added, each times the weight that the memory has learned
+for its channel (``channel_weights``).
 
-Shapes: S segments of the query, n patterns, U units used, k strongest patterns, V value_dim.
+Shapes: S segments of the query, n patterns, U units used, k strongest patterns, V value_dim, C channels, W words.
 """
 
 from __future__ import annotations
@@ -44,25 +45,37 @@ class ChannelScores:
 
 
 def score_patterns(
-    state: MemoryState, keys_SD: torch.Tensor, words: list[WordId], channels: tuple[Channel, ...] = CHANNELS
+    state: MemoryState,
+    keys_SD: torch.Tensor,
+    words: list[WordId],
+    channels: tuple[Channel, ...] = CHANNELS,
+    *,
+    without: int | None = None,
 ) -> ChannelScores:
-    """Scores of all n patterns for the keys of a query's segments and its words, by the chosen channels."""
+    """Scores of all n patterns for the keys of a query's segments and its words, by the chosen channels.
+
+    ``without``: a slot that lends its neighbours nothing, as if it had not been learned (its own score means nothing).
+    """
     sharpened_SD = state.precision.centre(keys_SD) @ state.precision.precision_DD
     units = state.bank.units
     dense_Qu = (torch.cat([keys_SD, sharpened_SD]) @ units.keys_uD.T).cpu().numpy()
     cosine_n, precision_n = units.best_per_pattern(dense_Qu).astype(np.float64).reshape(2, len(keys_SD), -1).mean(1)
+    if without is not None:
+        precision_n[without] = precision_n.mean()
     precision_n = standardise(precision_n)
-    words_n, context_n = _with_neighbours(state, precision_n, words, is_spread="context" in channels)
+    by_word_Wn = _by_word(state, words, without)
+    words_n, context_n = _with_neighbours(state, precision_n, by_word_Wn, is_spread="context" in channels)
     scores = {
         "precision": precision_n,
         "words": standardise(words_n),
         "context": context_n,
         "speaker": SPEAKER_WEIGHT * state.speakers.named_in(words, state.pattern_count),
     }
-    parts: dict[str, np.ndarray] = {name: score_n for name, score_n in scores.items() if name in channels}
+    trust = dict(zip(CHANNELS, state.channel_weights_C.tolist(), strict=True))
+    parts: dict[str, np.ndarray] = {name: trust[name] * scores[name] for name in scores if name in channels}
     total_n = np.sum(list(parts.values()), axis=0) if parts else np.zeros(state.pattern_count)
     if "weights" in channels:
-        parts["weights"] = FAST_WEIGHTS_WEIGHT * _fast_weights(state, keys_SD, total_n)
+        parts["weights"] = trust["weights"] * FAST_WEIGHTS_WEIGHT * _fast_weights(state, keys_SD, total_n)
         total_n = total_n + parts["weights"]
     return ChannelScores(total_n=total_n, parts=parts, cosine_n=cosine_n)
 
@@ -76,14 +89,21 @@ def standardise(scores_n: np.ndarray) -> np.ndarray:
     return standard_n
 
 
-def _with_neighbours(
-    state: MemoryState, precision_n: np.ndarray, words: list[WordId], *, is_spread: bool
-) -> tuple[np.ndarray, np.ndarray]:
-    """Word scores and context. Neighbours are looked up for the strongest patterns and those beside them only."""
+def _by_word(state: MemoryState, words: list[WordId], without: int | None) -> np.ndarray:
+    """Score of every pattern for each of W words of the query, shape (W, n)."""
     postings = list(state.words.scored_postings(words))
-    by_word_Wn = np.zeros((len(postings), len(precision_n)), dtype=np.float32)
+    by_word_Wn = np.zeros((len(postings), state.pattern_count), dtype=np.float32)
     for row_n, (slots, scores) in zip(by_word_Wn, postings, strict=True):
         row_n[slots] = scores
+    if without is not None:
+        by_word_Wn[:, without] = 0.0
+    return by_word_Wn
+
+
+def _with_neighbours(
+    state: MemoryState, precision_n: np.ndarray, by_word_Wn: np.ndarray, *, is_spread: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """Word scores and context. Neighbours are looked up for the strongest patterns and those beside them only."""
     words_n = by_word_Wn.sum(0, dtype=np.float64)
     context_n = np.zeros(len(precision_n))
     if not is_spread:
@@ -94,7 +114,7 @@ def _with_neighbours(
     # The neighbour is ``steps`` ahead of the pattern, so the pattern is as many steps behind the neighbour.
     by_word_Wk = by_word_Wn[:, chosen_k]
     spread_RW = (by_word_Wn[:, reach.target_R] * _fading(reach, CONTEXT_OF_WORDS)).T
-    spread_kW = np.zeros((len(chosen_k), len(postings)))
+    spread_kW = np.zeros((len(chosen_k), len(by_word_Wn)))
     np.maximum.at(spread_kW, reach.source_R, spread_RW)
     words_n[chosen_k] = np.maximum(by_word_Wk, spread_kW.T).sum(0)
     np.maximum.at(context_n, chosen_k[reach.source_R], precision_n[reach.target_R] * _fading(reach, CONTEXT_OF_KEYS))

@@ -127,7 +127,7 @@ def test_progress_never_falls_and_what_it_raises_keeps_the_old_state() -> None:
     engine.consolidate(state, NAME, engine.ConsolidationPlan(steps=3), lambda *step: told.append(step))
     fractions = [fraction for fraction, _ in told]
     assert fractions == sorted(fractions)
-    assert list(dict.fromkeys(phase for _, phase in told)) == ["merging", "rehearsing", "measuring"]
+    assert list(dict.fromkeys(phase for _, phase in told)) == ["merging", "rehearsing", "weighing", "measuring"]
     before = state.weight_hash()
 
     def stop(fraction: float, _: str) -> None:
