@@ -24,7 +24,7 @@ _OBJECT_STORE_BYTES: Final = 256 * MIB
 def run_service(settings: Settings, on_ready: Callable[[str], None]) -> None:
     """Serve until a signal comes; ``on_ready`` gets the folder of Ray's logs once requests are answered."""
     stop = threading.Event()
-    with _local_ray() as logs_folder:
+    with local_ray() as logs_folder:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: stop.set())
         try:
@@ -49,7 +49,8 @@ def deploy(settings: Settings) -> None:
 
 
 @contextlib.contextmanager
-def _local_ray() -> Iterator[str]:
+def local_ray() -> Iterator[str]:
+    """Ray on this machine alone until the block ends; gives the folder of its logs."""
     # A short path of our own: Unix sockets inside it may have 107 characters at most.
     folder = tempfile.mkdtemp(prefix="nm-ray-")
     yield start_local_ray(folder, object_store_bytes=_OBJECT_STORE_BYTES)

@@ -258,6 +258,39 @@ async def _fresh_memory(backend: Connection, variant: str | None, **settings: An
         await backend.delete(info.name)
 
 
+@bench_app.command("serve")
+def serve_(
+    seconds: Annotated[float, typer.Option(min=0.2, help="Load on each path at each number of clients.")] = 3.0,
+    encoder: Annotated[
+        str, typer.Option(help="Of the batches; everything else uses hash, which costs nothing.")
+    ] = "minilm",
+    proxy: Annotated[str, typer.Option(help="auto, haproxy or default.")] = "auto",
+    as_json: JsonOption = False,
+) -> None:
+    """Latency and rate of the service under load, beside a bare Serve echo and a bare actor call."""
+    from deployments.proxy_choice import prepared_ray
+
+    with tempfile.TemporaryDirectory(prefix="nm-bench-") as folder, prepared_ray(proxy, is_loopback=True) as front:
+        # Only here: what it imports asks the environment that was just prepared.
+        from deployments.bench.serve_bench import run_serve_bench
+
+        _print(run_serve_bench(folder, front=front, encoder=encoder, seconds=seconds), as_json)
+
+
+@bench_app.command()
+def fuzz(
+    http_cases: Annotated[int, typer.Option(min=0, help="Requests to the HTTP door.")] = 20_000,
+    mcp_cases: Annotated[int, typer.Option(min=0, help="Messages to the MCP door.")] = 5_000,
+    seed: Annotated[int, typer.Option(help="Other seeds give other requests.")] = 0,
+    url: UrlOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Send generated and broken requests to both doors; 5xx answers and crashes should be 0."""
+    from deployments.bench.fuzz import run_fuzz
+
+    _print(run_fuzz(http_cases=http_cases, mcp_cases=mcp_cases, seed=seed, url=url), as_json)
+
+
 def _run(work: Callable[[Connection, Progress], Awaitable[Report]], url: str | None, title: str) -> Report:
     with tempfile.TemporaryDirectory(prefix="neural-memory-bench-") as folder, _bar(title) as progress:
         return asyncio.run(_connected(work, url, folder, progress))

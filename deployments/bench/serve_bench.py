@@ -1,0 +1,107 @@
+"""Latency and rate of the whole service, beside what Ray Serve costs without it, in one run on one cluster."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from statistics import median
+from typing import Any, Final
+
+import psutil
+
+from deployments.bench.bare_serve import BARE_PREFIX, run_bare
+from deployments.bench.report import Report, conditions
+from deployments.bench.serve_load import Call, Load, batch_seconds, create, measure
+from deployments.ports import free_port
+from deployments.serve_process import deploy, local_ray
+from deployments.settings import MIB, Settings
+from memory_core.encoding.registry import open_encoder
+
+CLIENTS: Final = (1, 8, 32)
+BATCH: Final = 64
+_BATCHES: Final = 6
+_SENTENCE: Final = "The ferry number {} leaves at {} past noon, and the harbour master writes it down."
+_PLAIN, _ENCODED = "bench-plain", "bench-encoded"
+
+
+def run_serve_bench(folder: str, *, front: str, encoder: str, seconds: float) -> Report:
+    """Start a service of its own on a volume in ``folder``, load it, stop it.
+
+    observe, infer and surprise use the encoder ``hash``, which costs nothing; the batch uses ``encoder``. ``front``:
+    the HTTP front that the environment was prepared for.
+    """
+    settings = Settings(
+        memory_storage_path=folder, port=free_port(), encoder="hash", host="127.0.0.1", auth="open", log_level="WARNING"
+    )
+    with local_ray():
+        deploy(settings)
+        run_bare()
+        figures, loads = asyncio.run(_measured(settings.base_url, encoder, seconds))
+    said = conditions(front=front, encoder=encoder, seconds=seconds, loads=[asdict(load) for load in loads])
+    return Report(bench="serve", figures=figures, conditions=said)
+
+
+async def _measured(base_url: str, encoder: str, seconds: float) -> tuple[dict[str, float], list[Load]]:
+    await create(base_url, {"name": _PLAIN, "class": "session"})
+    await create(base_url, {"name": _ENCODED, "class": "session", "encoder": encoder})
+    ratio = await _batch_over_encoder(base_url, encoder)
+    before_mib = _rss_mib()
+    loads = [
+        await measure(base_url, name, make, clients, seconds) for clients in CLIENTS for name, make in _paths().items()
+    ]
+    at = {(load.path, load.clients): load for load in loads}
+    figures = {
+        "observe_over_actor_p50": at["observe", 1].p50_ms / at["actor", 1].p50_ms,
+        "infer_ms_p99_c8": at["infer", 8].p99_ms,
+        "observe_batch_over_encoder": ratio,
+        "req_per_s_c32": at["observe", 32].req_per_s,
+        "rss_growth_mib": _rss_mib() - before_mib,
+        "requests": float(sum(load.requests for load in loads)),
+    }
+    return figures, loads
+
+
+def _paths() -> dict[str, Callable[[int], Call]]:
+    memory = f"/v1/memories/{_PLAIN}"
+    return {
+        "echo": lambda number: (f"{BARE_PREFIX}/echo", {"text": _text(number)}),
+        "actor": lambda number: (f"{BARE_PREFIX}/actor", {"text": _text(number)}),
+        "observe": lambda number: (f"{memory}/observe", {"text": _text(number)}),
+        "infer": lambda number: (f"{memory}/infer", {"prompt": _text(number)}),
+        "surprise": lambda number: (f"{memory}/surprise", {"text": _text(number)}),
+    }
+
+
+async def _batch_over_encoder(base_url: str, encoder: str) -> float:
+    """The encoder's own time for a batch of fresh texts over the time of observing such a batch; 1 would be free."""
+    batches = [[_text(BATCH * number + place) for place in range(BATCH)] for number in range(_BATCHES)]
+    path = f"/v1/memories/{_ENCODED}/observe"
+    calls: list[Call] = [(path, {"observations": [{"text": text} for text in batch]}) for batch in batches]
+    observed_s = await batch_seconds(base_url, calls)
+    return await asyncio.to_thread(_encoding_seconds, encoder, batches) / observed_s
+
+
+def _encoding_seconds(encoder: str, batches: list[list[str]]) -> float:
+    opened: Any = open_encoder(encoder)
+    times_s = []
+    for batch in batches:
+        began_s = time.perf_counter()
+        opened.encode(batch)
+        times_s.append(time.perf_counter() - began_s)
+    return median(times_s[1:])
+
+
+def _text(number: int) -> str:
+    return _SENTENCE.format(number, number % 60)
+
+
+def _rss_mib() -> float:
+    total_bytes = 0
+    for process in psutil.Process().children(recursive=True):
+        try:
+            total_bytes += process.memory_info().rss
+        except psutil.Error:  # it has just ended
+            continue
+    return total_bytes / MIB

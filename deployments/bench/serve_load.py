@@ -1,0 +1,89 @@
+"""Closed-loop load over loopback: so many clients, each sending its next request when the last one was answered."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import Any, Final
+
+import httpx
+
+from deployments.bench.report import percentile
+
+_TIMEOUT_S: Final = 120.0
+_WARM_UP: Final = 8
+
+Call = tuple[str, dict[str, Any]]
+"""A path and the JSON to post to it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Load:
+    """Latencies in ms of the requests of one closed loop, and its rate."""
+
+    path: str
+    clients: int
+    p50_ms: float
+    p95_ms: float
+    p99_ms: float
+    req_per_s: float
+    requests: int
+
+
+async def measure(base_url: str, name: str, make: Callable[[int], Call], clients: int, seconds: float) -> Load:
+    """Load one path for so long. A request that is refused ends the measurement: it must not count as a fast one."""
+    numbers = itertools.count(time.time_ns() % 1_000_000_000)
+    latencies_ms: list[float] = []
+    async with _client(base_url, clients) as client:
+
+        async def send() -> float:
+            path, body = make(next(numbers))
+            began_s = time.perf_counter()
+            (await client.post(path, json=body)).raise_for_status()
+            return (time.perf_counter() - began_s) * 1000
+
+        async def loop_until(end_s: float) -> None:
+            while time.perf_counter() < end_s:
+                latencies_ms.append(await send())
+
+        for _ in range(_WARM_UP):
+            await send()
+        began_s = time.perf_counter()
+        await asyncio.gather(*(loop_until(began_s + seconds) for _ in range(clients)))
+        took_s = time.perf_counter() - began_s
+    p50, p95, p99 = (percentile(latencies_ms, percent) for percent in (50, 95, 99))
+    return Load(
+        path=name,
+        clients=clients,
+        p50_ms=p50,
+        p95_ms=p95,
+        p99_ms=p99,
+        req_per_s=len(latencies_ms) / took_s,
+        requests=len(latencies_ms),
+    )
+
+
+async def batch_seconds(base_url: str, calls: Sequence[Call]) -> float:
+    """Median time of requests that are sent one after the other; the first one only warms up."""
+    times_s = []
+    async with _client(base_url, 1) as client:
+        for path, body in calls:
+            began_s = time.perf_counter()
+            (await client.post(path, json=body)).raise_for_status()
+            times_s.append(time.perf_counter() - began_s)
+    return median(times_s[1:])
+
+
+async def create(base_url: str, body: dict[str, Any]) -> None:
+    """Make a memory."""
+    async with _client(base_url, 1) as client:
+        (await client.post("/v1/memories", json=body)).raise_for_status()
+
+
+def _client(base_url: str, clients: int) -> httpx.AsyncClient:
+    limits = httpx.Limits(max_connections=clients, max_keepalive_connections=clients)
+    return httpx.AsyncClient(base_url=base_url, timeout=_TIMEOUT_S, limits=limits, trust_env=False)
