@@ -10,7 +10,7 @@ import mcp_types as wire
 from mcp.shared.exceptions import MCPError
 from pydantic import ValidationError
 
-from deployments.error_map import error_content
+from deployments.error_map import error_content, http_status
 from memory_core.errors import Internal, InvalidInput, NeuralMemoryError
 
 _log = logging.getLogger(__name__)
@@ -24,8 +24,8 @@ def error_answer(error: NeuralMemoryError) -> wire.CallToolResult:
 
 def protocol_error(error: NeuralMemoryError) -> MCPError:
     """The JSON-RPC error of requests that have no answer of their own to carry it (resources, prompts)."""
-    is_ours = isinstance(error, Internal)
-    code = wire.INTERNAL_ERROR if is_ours else wire.INVALID_PARAMS
+    is_callers = http_status(error) < 500 and not error.retryable
+    code = wire.INVALID_PARAMS if is_callers else wire.INTERNAL_ERROR
     return MCPError(code=code, message=str(error), data=error_content(error))
 
 

@@ -25,6 +25,7 @@ MAX_BODY_BYTES = 100_000
 HEADERS = {"content-type": "application/json", "accept": "application/json, text/event-stream"}
 LIST = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
 FUZZ_CASES = 400
+SECRET = "xylophone-secret"
 
 
 async def own_pid(_: MemoryName) -> int:
@@ -139,10 +140,15 @@ async def test_a_body_over_the_limit_is_refused(http: httpx.AsyncClient) -> None
     assert answer.status_code == 413
 
 
-async def test_broken_messages_break_nothing(http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_broken_messages_break_nothing_and_reach_no_log(
+    http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     monkeypatch.setattr(fuzz_mcp, "_HUGE", 10_000)
+    monkeypatch.setattr(fuzz_mcp, "_STRINGS", (*fuzz_mcp._STRINGS, SECRET, SECRET))
     draw = fuzz_mcp.random.Random(7)
-    for _ in range(FUZZ_CASES):
-        body, headers = fuzz_mcp._message(draw)
-        assert not await fuzz_mcp._is_crash(http, "/mcp", body, headers), body[:500]
+    with caplog.at_level("INFO"):
+        for _ in range(FUZZ_CASES):
+            body, headers = fuzz_mcp._message(draw)
+            assert not await fuzz_mcp._is_crash(http, "/mcp", body, headers), body[:500]
     assert (await http.post("/mcp", json=observe("It lives."))).status_code == 200
+    assert SECRET not in caplog.text

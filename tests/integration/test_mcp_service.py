@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import sys
 import warnings
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
-from mcp import Client
+from mcp import Client, StdioServerParameters
 from mcp_types import ResourceTemplateReference
 
 from deployments.bench.fuzz_mcp import fuzz_mcp
@@ -136,3 +139,22 @@ async def test_broken_messages_break_nothing(settings: Settings, client: Client)
     sent, crashes = await asyncio.to_thread(fuzz_mcp, f"{settings.base_url}/mcp", FUZZ_CASES, 11)
     assert (sent, crashes) == (FUZZ_CASES, 0)
     assert (await call(client, "observe", context=FACT))["learned"]
+
+
+async def test_stdio_in_front_of_the_service_does_the_same(settings: Settings, client: Client, tmp_path: Path) -> None:
+    root = str(Path(__file__).parents[2])
+    environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "PYTHONPATH": root, "MCP_TOOLS": "full"}
+    arguments = ["-m", "deployments.cli", "mcp", "--url", settings.base_url, "--memory", "desk"]
+    started = StdioServerParameters(command=sys.executable, args=arguments, env=environment)
+    seen: list[float] = []
+
+    async def progress(done: float, _: float | None, __: str | None) -> None:
+        seen.append(done)
+
+    async with Client(started, read_timeout_seconds=200) as desk:
+        await call(desk, "create_memory", name="desk", **SMALL)
+        await call(desk, "observe", context=FACT)
+        result = await desk.call_tool("consolidate", {"steps": 2}, progress_callback=progress)
+        assert not result.is_error
+        assert seen == sorted(seen)
+    assert FACT in (await call(client, "infer", prompt=FACT, memory="desk"))["response"]

@@ -97,8 +97,10 @@ def test_the_four_hints_say_what_a_tool_does(tool: Any) -> None:
 
 def test_listing_tools_loads_neither_torch_nor_ray_nor_the_sdk() -> None:
     code = (
-        "import sys; from deployments.mcp.catalog import wire_tools; wire_tools('full');"
-        "print(sorted({'torch', 'ray', 'mcp', 'mcp_types', 'fastapi', 'transformers'} & set(sys.modules)))"
+        "import sys; import deployments.cli.mcp_commands, deployments.mcp_stdio, deployments.settings;"
+        "from deployments.mcp.catalog import wire_tools; wire_tools('full');"
+        "heavy = {'torch', 'ray', 'mcp', 'mcp_types', 'fastapi', 'transformers', 'httpx', 'deployments.cli.app'};"
+        "print(sorted(heavy & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
