@@ -188,3 +188,8 @@ async def test_long_answers_are_packed_for_those_who_ask(client: httpx.AsyncClie
     assert (
         "content-encoding" not in (await client.get("/openapi.json", headers={"accept-encoding": "identity"})).headers
     )
+
+
+async def test_a_memory_too_large_for_a_machine_is_refused(client: httpx.AsyncClient) -> None:
+    answer = await client.post("/v1/memories", json={"name": "huge", "rows": 1 << 22, "heads": 16, "units": 1 << 20})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (413, "TOO_LARGE")
