@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Security
+from fastapi.security import APIKeyHeader, HTTPBearer
 from starlette.middleware.gzip import GZipMiddleware
 
 from deployments.access.authentication import Authentication
@@ -18,6 +19,11 @@ from deployments.http.metrics import Measured
 from deployments.http.services import Services
 
 _PACKED_FROM_BYTES: Final = 2048
+# For the document only: the layer around the application has asked already.
+_CREDENTIALS: Final = [
+    Security(HTTPBearer(scheme_name="bearer", auto_error=False)),
+    Security(APIKeyHeader(name="X-API-Key", scheme_name="header", auto_error=False)),
+]
 
 
 def build_api(services: Services) -> FastAPI:
@@ -37,8 +43,9 @@ def build_api(services: Services) -> FastAPI:
         separate_input_output_schemas=False,
     )
     app.state.services = services
-    for door in (probes, storage, memories, learning, streams, insight, checkpoints, upkeep):
-        app.include_router(door.router)
+    app.include_router(probes.router)
+    for door in (storage, memories, learning, streams, insight, checkpoints, upkeep):
+        app.include_router(door.router, dependencies=_CREDENTIALS)
     install_error_answers(app)
     # The last one added is the outermost.
     app.add_middleware(GZipMiddleware, minimum_size=_PACKED_FROM_BYTES)

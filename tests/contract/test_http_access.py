@@ -103,6 +103,13 @@ async def test_every_path_but_the_probes_and_the_document_wants_a_key(house: Hou
                 assert answer.headers["X-Request-ID"]
 
 
+def test_the_document_says_how_to_show_a_key(house: House) -> None:
+    document = house.app.openapi()
+    assert document["components"]["securitySchemes"]["bearer"]["scheme"] == "bearer"
+    assert document["paths"]["/v1/memories"]["get"]["security"] == [{"bearer": []}, {"header": []}]
+    assert "security" not in document["paths"]["/health"]["get"]
+
+
 async def test_a_key_may_come_in_either_header_and_not_in_the_url(house: House) -> None:
     key = house.key()
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app=house.app), base_url="http://test") as client:
