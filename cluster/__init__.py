@@ -1,1 +1,1 @@
-"""Where memories live: one Ray actor per memory."""
+"""Where memories live: Ray actors that hold them."""

@@ -10,17 +10,23 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from cluster import ray_api
+from cluster.memory_host import HOST_FULL
+from cluster.placement import Needs, unmet
 from cluster.ray_api import Owner, OwnerLost
+from cluster.resident import WRITER_ENDED
 from memory_core.errors import Fenced, NeuralMemoryError, Unavailable
 
 _PAUSE_FIRST_S: Final = 0.02
 _PAUSE_MAX_S: Final = 0.5
+_RELEASE_TIMEOUT_S: Final = 10.0
+_PENDING_AFTER_S: Final = 2.0
 
-WRITER_ENDED: Final = "WRITER_ENDED"
+PENDING: Final = "PENDING"
 _AFTER_LOSS: Final = "after_loss"
 
 _log = logging.getLogger(__name__)
@@ -30,11 +36,13 @@ Admission = Callable[[], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class OwnerSpec:
-    """A named actor and how to make it."""
+    """A named actor and how to make it. ``tenant_uid``: the memory in it that calls are for, if it holds several."""
 
     actor_name: str
     kind: type
     arguments: tuple[Any, ...]
+    needs: Needs = field(default_factory=Needs)
+    tenant_uid: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,14 +74,17 @@ class Owners:
                 return await ray_api.call(owner, call.method, *call.arguments, timeout_s=left_s, **call.options)
             except OwnerLost:
                 self._known.pop(spec.actor_name, None)
+                was_lost = True
             except Fenced:
-                await self.end(spec)
+                await self._give_way(spec)
+                was_lost = True
             except NeuralMemoryError as error:
-                if error.code != WRITER_ENDED:
+                is_full = error.code == HOST_FULL
+                if error.code != WRITER_ENDED and not (is_full and time.monotonic() + pause_s < give_up_at_s):
                     error.context[_AFTER_LOSS] = was_lost
                     raise
-            was_lost = True
-            _log.warning("The owner %s was lost during %s; trying again.", spec.actor_name, call.method)
+                was_lost = was_lost or not is_full
+            _log.debug("The owner %s could not do %s; trying again.", spec.actor_name, call.method)
             if time.monotonic() + pause_s > give_up_at_s:
                 raise Unavailable(
                     f"The memory did not come back within {self._deadline_s:.0f} s.",
@@ -83,6 +94,15 @@ class Owners:
             await asyncio.sleep(pause_s)
             pause_s = min(2 * pause_s, _PAUSE_MAX_S)
 
+    async def call_if_there(self, spec: OwnerSpec, call: Call, timeout_s: float = _RELEASE_TIMEOUT_S) -> Any:
+        """Call the owner if there is one, once; None when there is none or it does not answer."""
+        owner = await asyncio.to_thread(ray_api.find_owner, spec.actor_name)
+        if owner is None:
+            return None
+        with suppress(OwnerLost, NeuralMemoryError):
+            return await ray_api.call(owner, call.method, *call.arguments, timeout_s=timeout_s, **call.options)
+        return None
+
     async def end(self, spec: OwnerSpec) -> None:
         """Kill the owner for good, wherever it was made."""
         owner = self._known.pop(spec.actor_name, None)
@@ -91,16 +111,39 @@ class Owners:
         if owner is not None:
             await asyncio.to_thread(ray_api.end_owner, owner)
 
+    async def _give_way(self, spec: OwnerSpec) -> None:
+        """After Fenced: let the process that the name leads to now claim anew. A zombie is not reached by its name."""
+        self._known.pop(spec.actor_name, None)
+        if spec.tenant_uid is not None:
+            await self.call_if_there(spec, Call("release", (spec.tenant_uid,)))
+
     async def _owner(self, spec: OwnerSpec, admit: Admission | None) -> Owner:
         known = self._known.get(spec.actor_name)
         if known is not None:
             return known
         if admit is not None:
             await admit()
-        made = await asyncio.to_thread(ray_api.owner_of, spec.actor_name, spec.kind, *spec.arguments)
+        made = await _made(spec)
         return self._known.setdefault(spec.actor_name, made)
 
 
 def is_after_loss(error: NeuralMemoryError) -> bool:
     """True when an earlier try of the same call may have done the work."""
     return bool(error.context.get(_AFTER_LOSS))
+
+
+async def _made(spec: OwnerSpec) -> Owner:
+    """The actor, or Unavailable (PENDING) while no node has what it needs; its demand stands meanwhile."""
+    waits_for = unmet(spec.needs, await asyncio.to_thread(ray_api.nodes)) if spec.needs.is_demanding else None
+    owner = await asyncio.to_thread(ray_api.owner_of, spec.actor_name, spec.kind, spec.needs, *spec.arguments)
+    if waits_for is not None:
+        try:
+            await ray_api.call(owner, "pid", timeout_s=_PENDING_AFTER_S)
+        except Unavailable:
+            raise Unavailable(
+                f"The memory is pending: {waits_for}.",
+                code=PENDING,
+                hint="Add such a node, or wait for one.",
+                retry_after_s=5.0,
+            ) from None
+    return owner

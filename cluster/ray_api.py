@@ -11,12 +11,15 @@ import logging
 from typing import Any, Final, TypeAlias
 
 import ray
+from ray._private.state import available_resources_per_node
 from ray.actor import ActorHandle
 from ray.exceptions import GetTimeoutError, RayActorError, RayError, RayTaskError, TaskCancelledError
 
+from cluster.placement import Needs, NodeFacts
 from memory_core.errors import Internal, NeuralMemoryError, Unavailable
 
 NAMESPACE: Final = "neural-memory"
+_CALLS_AT_ONCE: Final = 4096
 _START_ATTEMPTS: Final = 3
 _START_TIMED_OUT: Final = "timed out during startup"
 
@@ -27,8 +30,8 @@ class OwnerLost(Exception):
     """The actor died, restarts or is unreachable. Whether it did the work is unknown."""
 
 
-def owner_of(actor_name: str, kind: type[Any], *args: Any) -> Owner:
-    """The named actor, created if there is none. Blocks on the cluster; call it in a thread.
+def owner_of(actor_name: str, kind: type[Any], needs: Needs, *args: Any) -> Owner:
+    """The named actor, created if there is none, on a node that has what it needs. Blocks; call it in a thread.
 
     The actor outlives its creator, restarts when its process dies, and never repeats a call by itself.
     """
@@ -39,13 +42,51 @@ def owner_of(actor_name: str, kind: type[Any], *args: Any) -> Owner:
         "get_if_exists": True,
         "max_restarts": -1,
         "max_task_retries": 0,
-        "num_cpus": 0,
+        "max_concurrency": _CALLS_AT_ONCE,
+        **_scheduling(needs),
     }
     try:
         made: Owner = ray.remote(kind).options(**options).remote(*args)
         return made
     except RayError as error:
         raise OwnerLost(type(error).__name__) from error
+
+
+def _scheduling(needs: Needs) -> dict[str, Any]:
+    options: dict[str, Any] = {"num_cpus": 0}
+    if needs.gpus:
+        options["num_gpus"] = needs.gpus
+    if needs.accelerator:
+        options["accelerator_type"] = needs.accelerator
+    if needs.labels:
+        options["label_selector"] = dict(label.split("=", 1) for label in needs.labels)
+    if needs.ram_bytes:
+        options["memory"] = needs.ram_bytes
+    if needs.strategy == "spread":
+        options["scheduling_strategy"] = "SPREAD"
+    return options
+
+
+def nodes() -> list[NodeFacts]:
+    """The nodes that are alive. Blocks on the cluster."""
+    free = available_resources_per_node()
+    return [
+        NodeFacts(total=node["Resources"], free=free.get(node["NodeID"], {}), labels=node.get("Labels") or {})
+        for node in ray.nodes()
+        if node["Alive"]
+    ]
+
+
+def own_node() -> str:
+    """The node of the calling process."""
+    return str(ray.get_runtime_context().get_node_id())
+
+
+def owners_named(prefixes: tuple[str, ...]) -> list[Owner]:
+    """All actors of this project whose names start so. Blocks on the cluster."""
+    listed = ray.util.list_named_actors(all_namespaces=True)
+    names = [one["name"] for one in listed if one["namespace"] == NAMESPACE and one["name"].startswith(prefixes)]
+    return [owner for name in names if (owner := find_owner(name)) is not None]
 
 
 def find_owner(actor_name: str) -> Owner | None:

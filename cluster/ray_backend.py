@@ -1,17 +1,22 @@
-"""A MemoryBackend over one Ray actor per memory. Storage says which memories exist; actors only own them."""
+"""A MemoryBackend over Ray actors that hold memories. Storage says which memories exist; actors only own them."""
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
-from cluster.memory_actor import MemoryActor
+from cluster import ray_api
+from cluster.memory_host import HostLimits, MemoryHost
 from cluster.owners import Call, Owners, OwnerSpec, is_after_loss
+from cluster.placement import Place, Pool, unmet
+from cluster.placement_report import PlacementReport, told
+from cluster.resident import Tenant
 from cluster.volume_actor import KnownMemory, VolumeActor
 from memory_core.config import MemoryConfig
 from memory_core.consolidation.plan import ConsolidationPlan
@@ -50,38 +55,46 @@ CALL_DEADLINE_S: Final = 60.0
 VOLUME_DEADLINE_S: Final = 3600.0
 CONSOLIDATION_PATIENCE_S: Final = 3600.0
 _SAME_PREFIX_MAX: Final = 1000
+_REPORT_TIMEOUT_S: Final = 5.0
 _MEMORY_NOT_FOUND: Final = "MEMORY_NOT_FOUND"
 _T = TypeVar("_T")
 
 
-class RayBackend(VolumeStorage):
-    """Memories of the volume at ``storage_url`` on the connected cluster.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClusterSettings:
+    """call_deadline_s: bounds one operation, with the restart of a memory's process inside it.
 
-    ``call_deadline_s`` bounds one operation, with the restart of a memory's process inside it. ``durability``: see
-    ``memory_core.durability``.
+    shared_hosts: processes that hold the memories without one of their own; every ingress must be told the same.
+    limits: of each host.
     """
 
-    def __init__(
-        self,
-        storage_url: str,
-        encoders: EncoderPool,
-        *,
-        call_deadline_s: float = CALL_DEADLINE_S,
-        durability: str = "group",
-    ) -> None:
+    call_deadline_s: float = CALL_DEADLINE_S
+    shared_hosts: int = 2
+    limits: HostLimits = field(default_factory=HostLimits)
+
+
+class RayBackend(VolumeStorage):
+    """Memories of the volume at ``storage_url`` on the connected cluster."""
+
+    def __init__(self, storage_url: str, encoders: EncoderPool, settings: ClusterSettings | None = None) -> None:
         if urlsplit(storage_url).scheme == "memory":
             raise InvalidInput(
                 "A memory:// volume lives in one process and cannot be shared by actors.", hint="Use a file:// volume."
             )
         self._storage_url = storage_url
-        self._durability = durability
-        self._volume_id = hashlib.sha256(storage_url.encode()).hexdigest()[:12]
         self._encoders = encoders
-        self._owners = Owners(call_deadline_s)
+        self._settings = settings or ClusterSettings()
+        volume_id = hashlib.sha256(storage_url.encode()).hexdigest()[:12]
+        self._pool = Pool(
+            volume_id=volume_id,
+            hosts=self._settings.shared_hosts,
+            room_bytes=self._settings.limits.resident_bytes_max,
+        )
+        self._owners = Owners(self._settings.call_deadline_s)
         # Checking or cleaning a whole volume reads all of it.
-        self._keepers = Owners(max(call_deadline_s, VOLUME_DEADLINE_S))
+        self._keepers = Owners(max(self._settings.call_deadline_s, VOLUME_DEADLINE_S))
         self._known: dict[MemoryName, KnownMemory] = {}
-        self._catalog = OwnerSpec(f"volume:{self._volume_id}", VolumeActor, (storage_url,))
+        self._catalog = OwnerSpec(f"volume:{volume_id}", VolumeActor, (storage_url,))
 
     async def create(self, name: MemoryName, config: MemoryConfig) -> MemoryInfo:
         """See MemoryBackend."""
@@ -125,7 +138,7 @@ class RayBackend(VolumeStorage):
             if not is_after_loss(error):
                 raise
         self._known.pop(name, None)
-        await self._owners.end(self._owner_spec(known))
+        await self._let_go(known)
 
     async def observe(
         self, name: MemoryName, observations: Sequence[Observation], options: ObserveOptions
@@ -302,6 +315,14 @@ class RayBackend(VolumeStorage):
 
         return await self._with_memory(name, attempt)
 
+    async def placement(self, name: MemoryName) -> PlacementReport:
+        """Where a memory lives and why, without waking it."""
+        known = await self._find(name)
+        place, spec = self._place(known), self._owner_spec(known)
+        waits_for = unmet(place.needs, await asyncio.to_thread(ray_api.nodes))
+        host = await self._owners.call_if_there(spec, Call("report"), timeout_s=_REPORT_TIMEOUT_S)
+        return told(known, place, host, waits_for)
+
     async def close(self) -> None:
         """See MemoryBackend. The actors live on: they belong to the cluster, not to this process."""
 
@@ -333,6 +354,7 @@ class RayBackend(VolumeStorage):
         return await self._call_owner(known, Call(door, (method, *args), options))
 
     async def _call_owner(self, known: KnownMemory, call: Call) -> Any:
+        call = replace(call, arguments=(_tenant(known), *call.arguments))
         return await self._owners.call(self._owner_spec(known), call, lambda: self._require_current(known))
 
     async def _find(self, name: MemoryName) -> KnownMemory:
@@ -352,9 +374,28 @@ class RayBackend(VolumeStorage):
         info = await self._encoders.describe(known.encoder)
         return await self._encoders.encode(known.encoder, texts), info.fingerprint
 
+    async def _let_go(self, known: KnownMemory) -> None:
+        """After a deletion: nothing of it may stay in RAM."""
+        spec = self._owner_spec(known)
+        if self._place(known).is_shared:
+            await self._owners.call_if_there(spec, Call("release", (known.uid,), {"must_fold": False}))
+        else:
+            await self._owners.end(spec)
+
+    def _place(self, known: KnownMemory) -> Place:
+        return self._pool.place(known.uid, known.info.placement)
+
     def _owner_spec(self, known: KnownMemory) -> OwnerSpec:
-        actor_name = f"memory:{self._volume_id}:{known.uid}"
-        return OwnerSpec(actor_name, MemoryActor, (self._storage_url, known.name, self._durability))
+        place = self._place(known)
+        limits = self._settings.limits
+        if place.needs.gpus:
+            limits = replace(limits, device="cuda")
+        arguments = (self._storage_url, limits, ray_api.own_node)
+        return OwnerSpec(place.actor_name, MemoryHost, arguments, place.needs, known.uid)
+
+
+def _tenant(known: KnownMemory) -> Tenant:
+    return Tenant(known.uid, known.name, known.info.placement.is_pinned)
 
 
 @dataclass(frozen=True, slots=True)

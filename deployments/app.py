@@ -1,4 +1,4 @@
-"""The composition root: one Serve application of an HTTP ingress and an encoder, over one Ray actor per memory."""
+"""The composition root: one Serve application of an HTTP ingress and an encoder, over Ray actors that hold memories."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from ray import serve
 from ray.serve import Application
 from ray.serve.handle import DeploymentHandle
 
-from cluster.ray_backend import RayBackend
+from cluster.memory_host import HostLimits
+from cluster.ray_backend import ClusterSettings, RayBackend
 from deployments.access.audit import AuditTrail
 from deployments.access.authentication import KeyDoor, OpenDoor
 from deployments.access.authorized_backend import AuthorizedBackend
@@ -47,14 +48,9 @@ class Ingress:
     def __serve_build_asgi_app__(self) -> FastAPI:
         encoders = ServeEncoderPool(self._encoder)
         settings = self._settings
-        actors = RayBackend(
-            settings.storage_url,
-            encoders,
-            call_deadline_s=settings.call_deadline_s,
-            durability=settings.memory_durability,
-        )
+        actors = RayBackend(settings.storage_url, encoders, cluster_settings(settings))
         store = open_store(settings.storage_url)
-        backend = AuthorizedBackend(actors, AuditTrail(store), actors.owner_pid)
+        backend = AuthorizedBackend(actors, AuditTrail(store), actors.owner_pid, placement=actors.placement)
         default_encoder = EncoderId(settings.encoder)
         api = build_api(
             Services(
@@ -66,10 +62,21 @@ class Ingress:
                 max_import_bytes=settings.max_import_bytes,
                 owner_pid=backend.owner_pid,
                 authenticator=KeyDoor(KeyShelf(store).find) if settings.needs_keys else OpenDoor(),
+                placement=backend.placement,
             )
         )
         mount_mcp(api, settings, backend, encoders)
         return api
+
+
+def cluster_settings(settings: Settings) -> ClusterSettings:
+    """What the cluster is told of the settings."""
+    limits = HostLimits(
+        idle_ttl_s=settings.idle_ttl_s,
+        resident_bytes_max=settings.resident_bytes_max,
+        durability=settings.memory_durability,
+    )
+    return ClusterSettings(call_deadline_s=settings.call_deadline_s, shared_hosts=settings.shared_hosts, limits=limits)
 
 
 class ApplicationArguments(BaseModel):

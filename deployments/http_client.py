@@ -14,6 +14,7 @@ from urllib.parse import quote
 import httpx
 from pydantic import TypeAdapter, ValidationError
 
+from cluster.placement_report import PlacementReport
 from deployments.error_map import error_from_answer
 from deployments.http_storage import RemoteStorage, connection_errors, json_or_none
 from memory_core.config import MemoryConfig
@@ -207,6 +208,10 @@ class RemoteBackend(RemoteStorage):
     async def owner_pid(self, name: MemoryName) -> int:
         """The process that holds a memory now, on the service's machine."""
         return int(_json_object(await self._send("GET", _path(name, "owner")))["pid"])
+
+    async def placement(self, name: MemoryName) -> PlacementReport:
+        """Where a memory lives and why, without waking it."""
+        return await self._ask(PlacementReport, "GET", _path(name, "placement"))
 
     async def is_ready(self) -> bool:
         """True when the service answers and says it can work; False while it starts or when nothing listens."""

@@ -14,11 +14,13 @@ from typing import Final
 import ray
 from ray import serve
 
+from cluster.drain import drain_owners
 from cluster.ray_api import start_local_ray
 from deployments.app import APPLICATION_NAME, build_app
 from deployments.settings import MIB, Settings
 
 _OBJECT_STORE_BYTES: Final = 256 * MIB
+_DRAIN_TIMEOUT_S: Final = 30.0
 
 
 def run_service(settings: Settings, on_ready: Callable[[str], None]) -> None:
@@ -34,6 +36,8 @@ def run_service(settings: Settings, on_ready: Callable[[str], None]) -> None:
         finally:
             with contextlib.suppress(Exception):
                 serve.shutdown()
+            # After the doors are closed. What was acknowledged is durable without it: the next start is faster with it.
+            drain_owners(_DRAIN_TIMEOUT_S)
 
 
 def deploy(settings: Settings) -> None:

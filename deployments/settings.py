@@ -37,9 +37,11 @@ class Settings(BaseSettings):
     restarts. mcp_tools: which tools MCP clients see. mcp_memory: the memory that /mcp works on. allowed_hosts: names,
     beside those of this machine, under which MCP clients and browsers may reach the service, with commas between.
     ingress_replicas: processes that answer requests; they hold nothing.
-    memory_durability: ``sync``, ``group`` or ``group(MS)``, see ``memory_core.durability``.
     auth: ``keys`` asks every caller for a key, ``open`` nobody, ``auto`` everybody unless only this machine can reach
     the service. neural_memory_api_key: the key that commands on this machine send.
+    memory_durability: ``sync``, ``group`` or ``group(MS)``, see ``memory_core.durability``. shared_hosts: processes
+    that hold the memories without one of their own. idle_ttl_s: after so long without a call a memory leaves RAM.
+    resident_bytes_max: of the states in one such process; above it the memory that was called longest ago leaves.
     """
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore")
@@ -60,6 +62,9 @@ class Settings(BaseSettings):
     memory_durability: str = "group"
     auth: Auth = "auto"
     neural_memory_api_key: SecretStr | None = None
+    shared_hosts: int = Field(default=2, ge=1, le=4096)
+    idle_ttl_s: float = Field(default=600.0, gt=0)
+    resident_bytes_max: int = Field(default=4096 * MIB, ge=MIB)
 
     @field_validator("memory_storage_path")
     @classmethod

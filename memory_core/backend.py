@@ -1,7 +1,7 @@
 """The seam: everything above the core speaks to this Protocol and to nothing below it.
 
-Two implementations: ``memory_core.local_backend`` (in this process) and ``cluster.ray_backend`` (one Ray actor
-per memory). ``memory_core.testing.backend_conformance`` is the suite that both pass.
+Two implementations: ``memory_core.local_backend`` (in this process) and ``cluster.ray_backend`` (Ray actors
+that hold them). ``memory_core.testing.backend_conformance`` is the suite that both pass.
 """
 
 from __future__ import annotations

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Final, Literal, get_args
 
 from memory_core.errors import InvalidInput
 from memory_core.ids import EncoderId
+from memory_core.placement_spec import PlacementSpec
 
 Variant = Literal["sparse", "linear", "mlp", "titans"]
 FastDtype = Literal["float32", "bfloat16"]
@@ -40,7 +41,7 @@ class MemoryConfig:
     momentum_decay eta, forget_gate alpha: 0 by default, since both were measured to cost what was learned earlier.
     learning_rate: multiplies the step size theta; 0 makes the memory read-only.
     surprise_gate: observations whose surprise is below it only strengthen their pattern.
-    language: stemmer for the word channel. seed: of the codebooks, the slow weights.
+    language: stemmer for the word channel. seed: of the codebooks, the slow weights. placement: where it wants to live.
     """
 
     encoder: EncoderId
@@ -63,6 +64,7 @@ class MemoryConfig:
     exemplars_per_pattern: int = 4
     language: str = "english"
     seed: int = 0
+    placement: PlacementSpec = field(default_factory=PlacementSpec)
 
     def __post_init__(self) -> None:
         _require_range("units", self.units, 1, UNITS_MAX)
@@ -97,7 +99,7 @@ class MemoryConfig:
                 f"Unknown memory settings: {', '.join(sorted(map(ascii, unknown)))}.",
                 hint="Remove them, or upgrade if a newer version wrote this.",
             )
-        return cls(**raw)
+        return cls(**{**raw, "placement": PlacementSpec.from_dict(raw.get("placement") or {})})
 
     def with_changes(self, **changes: Any) -> MemoryConfig:
         """A copy with some settings replaced, checked again."""

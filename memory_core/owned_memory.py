@@ -310,8 +310,11 @@ class OwnedMemory:
         return on.StoragePurged()
 
     def release(self) -> on.JournalReleased:
-        """Close the journal."""
+        """Close the journal and let go of the state, whose memory others need."""
         self.files.close()
+        with self.state_lock:
+            self.__dict__.pop("state", None)
+            self.candidate = None
         return on.JournalReleased()
 
     @property

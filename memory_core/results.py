@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from memory_core.ids import MemoryName, PatternId, RequestId, Seq, Tag
+from memory_core.placement_spec import PlacementSpec
 
 MetadataValue = str | int | float | bool | None
 Metadata = dict[str, MetadataValue]
@@ -228,6 +229,7 @@ class MemoryInfo:
     key_dim: int
     created_at: str
     parent: str | None = None
+    placement: PlacementSpec = field(default_factory=PlacementSpec)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -82,6 +82,14 @@ class MemoryState:
         blobs = self._tensors().values()
         return sum(tensor.numel() * tensor.element_size() for blob in blobs for tensor in blob.values())
 
+    @property
+    def allocated_bytes(self) -> int:
+        """Bytes of all buffers, in use or not: what the state can come to occupy in RAM, exemplar texts aside."""
+        parts = (self.bank, self.bank.units, self.words, self.transitions, self.precision)
+        buffers = [buffer for part in parts for buffer in vars(part).values()]
+        buffers += [*self.fast_weights.values(), *self.bank.columns.values()]
+        return sum(buffer.nbytes for buffer in buffers if isinstance(buffer, np.ndarray | torch.Tensor))
+
     def codes(self) -> torch.Tensor:
         """Value codes of the patterns in use, shape (n, D)."""
         ids_n = self.bank.column("pattern_id_U")

@@ -113,6 +113,16 @@ class MemoryWriter(WriterInsight):
         return self._memory.files.epoch
 
     @property
+    def uid(self) -> str:
+        """What tells this memory from a later one of the same name."""
+        return self._memory.files.uid
+
+    @property
+    def allocated_bytes(self) -> int:
+        """Bytes that the state may come to occupy in RAM."""
+        return self._memory.state.allocated_bytes
+
+    @property
     def is_usable(self) -> bool:
         """False once it was fenced, failed or closed: then open another one."""
         return self._owner.life.phase is Phase.SERVING

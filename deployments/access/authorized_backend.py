@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import fields, is_dataclass, replace
 from typing import Any, Final, TypeVar, cast
 
+from cluster.placement_report import PlacementReport
 from deployments.access.audit import AuditTrail
 from deployments.access.limits import DAY_S, Rates
 from deployments.access.principal import Principal, Scope, caller
@@ -58,10 +59,12 @@ class AuthorizedBackend:
         audit: AuditTrail | None = None,
         owner_pid: Callable[[MemoryName], Awaitable[int]] | None = None,
         rates: Rates | None = None,
+        placement: Callable[[MemoryName], Awaitable[PlacementReport]] | None = None,
     ) -> None:
         self._inner = inner
         self._audit = audit
         self._pid_of = owner_pid
+        self._placement_of = placement
         self._rates = rates or Rates()
 
     async def create(self, name: MemoryName, config: MemoryConfig) -> MemoryInfo:
@@ -222,6 +225,12 @@ class AuthorizedBackend:
         who = _with_scope("admin")
         assert self._pid_of is not None
         return await _shown(who, self._pid_of(who.stored(name)))
+
+    async def placement(self, name: MemoryName) -> PlacementReport:
+        """Where a memory lives and why, for operators."""
+        who = _with_scope("admin")
+        assert self._placement_of is not None
+        return await _shown(who, self._placement_of(who.stored(name)))
 
     async def close(self) -> None:
         """See MemoryBackend."""

@@ -15,6 +15,7 @@ from deployments.cli import (
     learning_commands,
     mcp_commands,
     memory_commands,
+    placement_command,
     service_commands,
     storage_commands,
     upkeep_commands,
@@ -42,6 +43,7 @@ app.command(rich_help_panel=_MEMORY)(memory_commands.create)
 app.command("list", rich_help_panel=_MEMORY)(memory_commands.list_)
 app.command(rich_help_panel=_MEMORY)(memory_commands.stats)
 app.command(rich_help_panel=_MEMORY)(memory_commands.delete)
+app.command(rich_help_panel=_MEMORY)(placement_command.placement)
 app.command(rich_help_panel=_LEARNING)(learning_commands.observe)
 app.command(rich_help_panel=_LEARNING)(learning_commands.infer)
 app.command(rich_help_panel=_LEARNING)(learning_commands.surprise)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, replace
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -23,13 +23,19 @@ def create(
     ] = None,
     units: Annotated[int | None, typer.Option(help="Patterns the memory can hold.")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="0 to 1; 0 makes it read-only.")] = None,
+    isolation: Annotated[str | None, typer.Option(help="shared or dedicated: a process of its own.")] = None,
+    device: Annotated[str | None, typer.Option(help="cpu, gpu, or a part of one such as gpu:0.25.")] = None,
+    pinned: Annotated[bool, typer.Option("--pinned", help="Stay in RAM when idle.")] = False,
     url: UrlOption = None,
     local: LocalOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Create an empty memory."""
     asked = {"encoder": encoder, "units": units, "learning_rate": learning_rate}
-    chosen = {key: value for key, value in asked.items() if value is not None}
+    chosen: dict[str, Any] = {key: value for key, value in asked.items() if value is not None}
+    wanted = {"isolation": isolation, "device": device, "is_pinned": pinned or None}
+    if placement := {key: value for key, value in wanted.items() if value is not None}:
+        chosen["placement"] = placement
     parsed = parse_memory_name(name)
     info = run(lambda memories: memories.create_chosen(parsed, chosen), url=url, is_local=local)
     if as_json:

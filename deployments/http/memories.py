@@ -6,11 +6,13 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Response
 
+from cluster.placement_report import PlacementReport
 from deployments.http.failures import documented
 from deployments.http.schemas import CreateRequest, DeletePlan, OwnerAnswer
 from deployments.http.services import BackendParam, NameParam, ServicesParam
 from deployments.http.versions import require_match, set_etag
 from deployments.memory_spec import complete_config
+from memory_core.errors import NotFound
 from memory_core.ids import parse_memory_name
 from memory_core.results import MemoryInfo, MemoryPage, MemoryStats
 
@@ -51,6 +53,14 @@ async def memory_stats(
 async def memory_owner(name: NameParam, services: ServicesParam) -> OwnerAnswer:
     """Which process holds the memory, for operators."""
     return OwnerAnswer(memory=name, pid=await services.owner_pid(name))
+
+
+@router.get("/{name}/placement", responses=documented(404, 422, 503))
+async def memory_placement(name: NameParam, services: ServicesParam) -> PlacementReport:
+    """Where the memory lives and why, without waking it."""
+    if services.placement is None:
+        raise NotFound("There is no cluster here, so nothing is placed.", code="NO_CLUSTER", hint="Ask a service.")
+    return await services.placement(name)
 
 
 @router.delete(

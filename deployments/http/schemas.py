@@ -11,6 +11,7 @@ from memory_core.config import FastDtype, GateKind, LinearRule, SaturationPolicy
 from memory_core.consolidation.plan import EWC_LAMBDA_MAX, STEPS_MAX
 from memory_core.errors import InvalidInput
 from memory_core.ids import MemoryName, PatternId, Tag
+from memory_core.placement_spec import Isolation, Strategy
 from memory_core.results import (
     Channel,
     ForgetSelection,
@@ -46,6 +47,18 @@ def _example(**values: Any) -> ConfigDict:
     return ConfigDict(json_schema_extra={"examples": [values]})
 
 
+class PlacementBody(Body):
+    """Where a memory wants to live; see ``memory_core.placement_spec``."""
+
+    isolation: Isolation | None = Field(default=None, description="Beside others, or in a process of its own.")
+    device: str | None = Field(default=None, description="cpu, gpu, or a part of one such as gpu:0.25.")
+    accelerator: str | None = Field(default=None, description="Type of the GPU, as Ray names it.")
+    labels: list[str] | None = Field(default=None, description="key=value that its node must have.")
+    strategy: Strategy | None = None
+    is_pinned: bool | None = Field(default=None, description="Stay in RAM when idle.")
+    ram_mib: int | None = Field(default=None, description="RAM to reserve, where it has a process of its own.")
+
+
 class CreateRequest(Body):
     """A new memory. Everything but the name has a default and is fixed from then on."""
 
@@ -75,11 +88,12 @@ class CreateRequest(Body):
     exemplars_per_pattern: int | None = None
     language: str | None = None
     seed: int | None = None
+    placement: PlacementBody | None = None
 
     def chosen(self) -> dict[str, Any]:
         """The settings that were asked for, without the name; InvalidInput for what no memory can do yet."""
         if self.device not in {None, "cpu"}:
-            raise _not_supported("device", "Leave it out, or say cpu.")
+            raise _not_supported("device", "Leave it out, or say it in placement.")
         if self.ttl_s is not None:
             raise _not_supported("ttl_s", "Leave it out, and delete the memory when it is no longer needed.")
         asked = self.model_dump(exclude_none=True, exclude={"name", "kind", "device", "ttl_s"})

@@ -8,6 +8,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from cluster.placement_report import PlacementReport
 from deployments.access.authentication import Authenticator, OpenDoor
 from deployments.health import Readiness
 from deployments.http.metrics import Metrics
@@ -20,8 +21,8 @@ from memory_core.ids import EncoderId, MemoryName, parse_memory_name
 class Services:
     """``encoder`` is the default of new memories. ``max_body_bytes`` caps a request body.
 
-    ``owner_pid`` tells which process holds a memory. ``authenticator`` says who calls.
-    ``deadline_s`` bounds any request, ``max_import_bytes`` an uploaded archive.
+    ``owner_pid`` tells which process holds a memory, ``placement`` why there (None: there is no cluster).
+    ``authenticator`` says who calls. ``deadline_s`` bounds any request, ``max_import_bytes`` an uploaded archive.
     """
 
     backend: MemoryBackend
@@ -34,6 +35,7 @@ class Services:
     max_import_bytes: int = 1 << 30
     metrics: Metrics = field(default_factory=Metrics)
     authenticator: Authenticator = field(default_factory=OpenDoor)
+    placement: Callable[[MemoryName], Awaitable[PlacementReport]] | None = None
 
 
 def _services(request: Request) -> Services:

@@ -14,6 +14,7 @@ from typing import Any, Final
 from memory_core.config import MemoryConfig
 from memory_core.errors import Conflict, NeuralMemoryError, NotFound
 from memory_core.ids import Epoch, MemoryName
+from memory_core.placement_spec import PlacementSpec
 from memory_core.results import MemoryInfo, MemoryPage
 from memory_core.storage import epochs, keys
 from memory_core.storage.documents import create_document, read_document
@@ -38,7 +39,8 @@ class MemoryEntry:
     @classmethod
     def from_dict(cls, raw: dict[str, Any]) -> MemoryEntry:
         """Rebuild from ``to_dict``."""
-        return cls(uid=raw["uid"], info=MemoryInfo(**raw["info"]))
+        info = {**raw["info"], "placement": PlacementSpec.from_dict(raw["info"].get("placement") or {})}
+        return cls(uid=raw["uid"], info=MemoryInfo(**info))
 
 
 class Catalog:
@@ -75,6 +77,7 @@ class Catalog:
             key_dim=config.key_dim,
             created_at=created_at,
             parent=parent,
+            placement=config.placement,
         )
         self._write_first_head(uid, config, snapshot, created_at, parent)
         if not create_document(self._store, keys.name(name), "memory", MemoryEntry(uid, info).to_dict()):

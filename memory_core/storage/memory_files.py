@@ -63,7 +63,7 @@ class MemoryFiles:
     def __init__(self, store: ObjectStore, name: MemoryName, uid: str, epoch: Epoch) -> None:
         self._store = store
         self._name = name
-        self._uid = uid
+        self.uid = uid
         self.epoch = epoch
         self._journal = Journal(store, uid, epoch)
         self._number = 0
@@ -84,11 +84,11 @@ class MemoryFiles:
 
     def require_newest(self) -> None:
         """Fenced when a newer writer claimed the memory, or it was deleted."""
-        epochs.require_newest(self._store, self._uid, self.epoch)
+        epochs.require_newest(self._store, self.uid, self.epoch)
 
     def newest_head(self) -> Head:
         """Where recovery starts. Fenced when a newer writer has published one already."""
-        listed = self._store.list_objects(keys.heads(self._uid))
+        listed = self._store.list_objects(keys.heads(self.uid))
         if not listed:
             raise CorruptData(f"Memory {self._name} has no head.", hint="Restore its objects from a backup.")
         head = read_document(self._store, listed[-1].key, "head", Head.from_dict)
@@ -101,7 +101,7 @@ class MemoryFiles:
     def journal_after(self, head: Head) -> Iterator[list[JournalRecord]]:
         """All records that follow the head, in their groups and in order. A closed run left empty is skipped."""
         for run in head.runs:
-            yield from read_run(self._store, self._uid, run)
+            yield from read_run(self._store, self.uid, run)
 
     def runs_back_to(self, seq: Seq) -> Iterator[HeadRun]:
         """Stored heads from which a position may be reached, newest first, each with the groups that lead there."""
@@ -133,7 +133,7 @@ class MemoryFiles:
 
     def publish_head(self, head: Head) -> None:
         """The instant that a recovery starts from this head."""
-        key = keys.head(self._uid, head.epoch, head.number)
+        key = keys.head(self.uid, head.epoch, head.number)
         if not create_document(self._store, key, "head", head.to_dict()):
             raise Fenced("This epoch's head exists already.", hint="Reopen the memory.", epoch=self.epoch)
         self._kept = (*self._kept, head)[-2:]
@@ -175,22 +175,22 @@ class MemoryFiles:
 
     def publish_checkpoint(self, checkpoint: Checkpoint) -> None:
         """Conflict (CHECKPOINT_EXISTS) when the tag is taken."""
-        key = keys.checkpoint(self._uid, checkpoint.tag)
+        key = keys.checkpoint(self.uid, checkpoint.tag)
         if not create_document(self._store, key, "checkpoint", checkpoint.to_dict()):
             raise checkpoint_exists(self._name, checkpoint.tag)
 
     def has_checkpoint(self, tag: Tag) -> bool:
         """True when the tag is taken."""
-        return self._store.exists(keys.checkpoint(self._uid, tag))
+        return self._store.exists(keys.checkpoint(self.uid, tag))
 
     def prune(self) -> None:
         """Delete what neither of the two newest heads reaches, of this and older epochs only."""
-        for key in (item.key for item in self._store.list_objects(keys.heads(self._uid))):
+        for key in (item.key for item in self._store.list_objects(keys.heads(self.uid))):
             if key < self._head_key(self._kept[0]):
                 self._store.delete(key)
         self._prune_states()
         if self._kept[0].runs:
-            delete_segments_before(self._store, self._uid, self._kept[0].runs[0])
+            delete_segments_before(self._store, self.uid, self._kept[0].runs[0])
 
     def purge(self) -> None:
         """Delete all that the newest head does not reach, and shared blobs that only older heads of it named.
@@ -199,7 +199,7 @@ class MemoryFiles:
         """
         self._kept = self._kept[-1:]
         newest = self._head_key(self._kept[0])
-        older = [item.key for item in self._store.list_objects(keys.heads(self._uid)) if item.key < newest]
+        older = [item.key for item in self._store.list_objects(keys.heads(self.uid)) if item.key < newest]
         dropped = {key for head in older for key in blobs_of_head(self._store, head)}
         for key in dropped - reached_blobs(self._store, frozenset(older)) if dropped else ():
             self._store.delete(key)
@@ -212,15 +212,15 @@ class MemoryFiles:
     def _prune_states(self) -> None:
         reached = {ref.key for head in self._kept for ref in _private_refs(head)}
         newest = self._state_key(self._number + 1, "")
-        for key in (item.key for item in self._store.list_objects(keys.states(self._uid))):
+        for key in (item.key for item in self._store.list_objects(keys.states(self.uid))):
             if key < newest and key not in reached:
                 self._store.delete(key)
 
     def _head_key(self, head: Head) -> str:
-        return keys.head(self._uid, head.epoch, head.number)
+        return keys.head(self.uid, head.epoch, head.number)
 
     def _state_key(self, number: int, part: str) -> str:
-        return keys.state(self._uid, self.epoch, number, part)
+        return keys.state(self.uid, self.epoch, number, part)
 
 
 def _private_refs(head: Head) -> list[BlobRef]:

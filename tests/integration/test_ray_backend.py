@@ -6,21 +6,26 @@ import asyncio
 import os
 import signal
 import sys
+import uuid
 from pathlib import Path
 
 import pytest
 
 from cluster import ray_api
+from cluster.drain import drain_owners
 from cluster.ray_backend import RayBackend
 from memory_core.backend import MemoryBackend
 from memory_core.config import MemoryConfig
 from memory_core.encoding.registry import LocalEncoderPool
-from memory_core.errors import Conflict, InvalidInput, NotFound
+from memory_core.errors import Conflict, InvalidInput, NotFound, Unavailable
 from memory_core.ids import MemoryName, RequestId, Tag
 from memory_core.local_backend import LocalBackend
+from memory_core.placement_spec import PlacementSpec
 from memory_core.results import InferOptions, Observation, ObserveOptions
+from memory_core.storage.open_store import open_store
 from memory_core.testing.backend_conformance import BackendConformance
 from memory_core.testing.small_memory import small_config
+from memory_core.writer import MemoryWriter
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(300)]
 
@@ -108,12 +113,12 @@ async def test_a_memory_whose_actor_is_gone_comes_back_on_the_next_call(
     assert (await ray_backend.stats(fresh_name)).observation_count == 1
 
 
-async def test_a_writer_that_was_fenced_is_replaced_and_the_call_succeeds(
+async def test_a_memory_that_was_fenced_is_claimed_anew_and_the_call_succeeds(
     ray_backend: RayBackend, volume_url: str, fresh_name: MemoryName
 ) -> None:
     await ray_backend.create(fresh_name, small_config())
     await ray_backend.observe(fresh_name, observation(FACTS[0]), ObserveOptions())
-    pid = await ray_backend.owner_pid(fresh_name)
+    before = await ray_backend.stats(fresh_name)
     encoders = LocalEncoderPool()
     beside = LocalBackend(volume_url, encoders)
     await beside.observe(fresh_name, observation(FACTS[1]), ObserveOptions())
@@ -121,7 +126,7 @@ async def test_a_writer_that_was_fenced_is_replaced_and_the_call_succeeds(
     encoders.close()
     result = await ray_backend.observe(fresh_name, observation(FACTS[2]), ObserveOptions())
     assert result.observation_count == 3
-    assert await ray_backend.owner_pid(fresh_name) != pid
+    assert (await ray_backend.stats(fresh_name)).epoch == before.epoch + 2
 
 
 async def test_two_backends_share_one_owner(ray_backend: RayBackend, volume_url: str, fresh_name: MemoryName) -> None:
@@ -152,6 +157,51 @@ async def test_no_process_is_started_for_a_name_that_does_not_exist(ray_backend:
     with pytest.raises(NotFound):
         await ray_backend.stats(MemoryName("nobody"))
     assert ray_backend._owners._known.keys() <= {ray_backend._catalog.actor_name}
+
+
+async def names_of(backend: RayBackend, count: int, **placement: object) -> list[MemoryName]:
+    """Fresh memories with one fact each."""
+    names = [MemoryName(f"many-{number}-{uuid.uuid4().hex[:8]}") for number in range(count)]
+    config = small_config(placement=PlacementSpec.from_dict(dict(placement)))
+    for name in names:
+        await backend.create(name, config)
+    await asyncio.gather(*(backend.observe(name, observation(f"told {name}"), ObserveOptions()) for name in names))
+    return names
+
+
+async def test_many_memories_share_few_processes_and_one_that_asks_has_its_own(ray_backend: RayBackend) -> None:
+    names = await names_of(ray_backend, 12)
+    shared = {await ray_backend.owner_pid(name) for name in names}
+    (alone,) = await names_of(ray_backend, 1, isolation="dedicated")
+    assert (len(shared), await ray_backend.owner_pid(alone) in shared) == (ray_backend._settings.shared_hosts, False)
+    found = await ray_backend.placement(alone)
+    assert (found.status, found.is_shared, found.pid) == ("resident", False, await ray_backend.owner_pid(alone))
+
+
+async def test_a_drained_memory_is_passive_and_opens_with_nothing_to_replay(
+    ray_backend: RayBackend, volume_url: str
+) -> None:
+    names = await names_of(ray_backend, 3)
+    assert await asyncio.to_thread(drain_in_thread) >= 3
+    assert {(await ray_backend.placement(name)).status for name in names} == {"passive"}
+    writer = MemoryWriter.open(open_store(volume_url), names[0])
+    assert writer._owner.life.journal_records == 0
+    writer.close()
+    assert [(await ray_backend.stats(name)).observation_count for name in names] == [1, 1, 1]
+
+
+def drain_in_thread() -> int:
+    return drain_owners(30)
+
+
+async def test_a_memory_that_needs_a_gpu_is_pending_and_says_so_without_one(
+    ray_backend: RayBackend, fresh_name: MemoryName
+) -> None:
+    await ray_backend.create(fresh_name, small_config(placement=PlacementSpec(device="gpu")))
+    with pytest.raises(Unavailable) as raised:
+        await ray_backend.stats(fresh_name)
+    found = await ray_backend.placement(fresh_name)
+    assert (raised.value.code, found.status) == ("PENDING", "pending: needs 1 GPU")
 
 
 async def test_keys_of_another_encoder_version_are_refused(ray_backend: RayBackend, fresh_name: MemoryName) -> None:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from cluster import ray_api
 from cluster.owners import Call, Owners, OwnerSpec, is_after_loss
+from cluster.placement import Needs, NodeFacts
 from cluster.ray_api import OwnerLost
 from cluster.ray_backend import RayBackend
 from cluster.volume_actor import KnownMemory
 from memory_core.encoding.registry import LocalEncoderPool
-from memory_core.errors import Conflict, Fenced, NotFound, Unavailable
+from memory_core.errors import Conflict, Fenced, NotFound, Overloaded, Unavailable
 from memory_core.ids import MemoryName, Seq, Tag
 from memory_core.results import CheckpointInfo, CheckpointPage, ForkResult, MemoryInfo
 from memory_core.testing.small_memory import small_config
@@ -29,19 +31,25 @@ class Script:
         self.answers: dict[str, list[Any]] = {}
         self.made = 0
         self.ended = 0
+        self.there: str | None = None
+        self.called: list[tuple[str, str]] = []
 
-    def owner_of(self, actor_name: str, kind: type, *args: Any) -> str:
+    def owner_of(self, actor_name: str, kind: type, needs: Needs, *args: Any) -> str:
         self.made += 1
         return f"{actor_name}#{self.made}"
 
     def find_owner(self, actor_name: str) -> str | None:
-        return None
+        return self.there
+
+    def nodes(self) -> list[NodeFacts]:
+        return [NO_GPU]
 
     def end_owner(self, owner: str) -> None:
         self.ended += 1
 
     async def call(self, owner: str, method: str, *args: Any, timeout_s: float, **options: Any) -> Any:
-        wanted = args[0] if method in {"read", "write"} else method
+        wanted = args[1] if method in {"read", "write"} else method
+        self.called.append((owner, wanted))
         answer = self.answers[wanted].pop(0)
         if isinstance(answer, Exception):
             raise answer
@@ -51,7 +59,7 @@ class Script:
 @pytest.fixture
 def script(monkeypatch: pytest.MonkeyPatch) -> Script:
     script = Script()
-    for function in ("owner_of", "find_owner", "end_owner", "call"):
+    for function in ("owner_of", "find_owner", "end_owner", "call", "nodes"):
         monkeypatch.setattr(ray_api, function, getattr(script, function))
     return script
 
@@ -68,10 +76,37 @@ async def test_a_lost_owner_is_made_again_and_called_again(script: Script) -> No
     assert (script.made, script.ended) == (3, 0)
 
 
-async def test_a_fenced_owner_is_ended_and_replaced(script: Script) -> None:
+async def test_after_fenced_the_owner_that_the_name_leads_to_is_told_to_claim_anew(script: Script) -> None:
+    script.there = "the successor"
     script.answers["pid"] = [Fenced("taken over"), 7]
+    script.answers["release"] = [None]
+    spec = replace(SPEC, tenant_uid="u1")
+    assert await Owners(10).call(spec, Call("pid")) == 7
+    assert (script.made, script.ended, script.called) == (
+        2,
+        0,
+        [("owner#1", "pid"), ("the successor", "release"), ("owner#2", "pid")],
+    )
+
+
+async def test_a_full_host_is_asked_again_until_the_deadline(script: Script) -> None:
+    script.answers["pid"] = [Overloaded("full", code="HOST_FULL"), 7]
     assert await Owners(10).call(SPEC, Call("pid")) == 7
-    assert (script.made, script.ended) == (2, 1)
+    script.answers["pid"] = [Overloaded("full", code="HOST_FULL")] * 100
+    with pytest.raises(Overloaded):
+        await Owners(0.05).call(SPEC, Call("pid"))
+
+
+NO_GPU = NodeFacts(total={"CPU": 4}, free={"CPU": 4})
+
+
+async def test_what_no_node_has_is_pending_and_not_a_hang(script: Script) -> None:
+    script.answers["pid"] = [Unavailable("no answer")]
+    with pytest.raises(Unavailable) as raised:
+        await Owners(10).call(replace(SPEC, needs=Needs(gpus=1)), Call("pid"))
+    assert (raised.value.code, raised.value.message) == ("PENDING", "The memory is pending: needs 1 GPU.")
+    script.answers["pid"] = [7, 7]
+    assert await Owners(10).call(replace(SPEC, needs=Needs(gpus=1)), Call("pid")) == 7
 
 
 async def test_a_writer_that_ended_under_the_call_is_called_again(script: Script) -> None:

@@ -15,13 +15,14 @@ import httpx
 import pytest
 from typer.testing import CliRunner, Result
 
+from cluster.placement_report import PlacementReport
 from deployments.cli import connection, main
 from deployments.cli.app import app
 from deployments.health import Readiness
 from deployments.http.api import build_api
 from deployments.http.services import Services
 from deployments.http_client import RemoteBackend
-from memory_core.errors import NeuralMemoryError
+from memory_core.errors import InvalidInput, NeuralMemoryError
 from memory_core.ids import EncoderId, MemoryName
 from tests.unit.deployments.fake_backend import FakeBackend, FakeEncoderPool
 
@@ -36,6 +37,11 @@ def backend(monkeypatch: pytest.MonkeyPatch) -> FakeBackend:
     async def owner_pid(_: MemoryName) -> int:
         return 1
 
+    async def placement(name: MemoryName) -> PlacementReport:
+        return PlacementReport(
+            memory=name, status="pending: needs 1 GPU", host="memory:v:u", is_shared=False, reasons=("It needs 1 GPU.",)
+        )
+
     services = Services(
         backend=backend,
         encoders=pool,
@@ -43,6 +49,7 @@ def backend(monkeypatch: pytest.MonkeyPatch) -> FakeBackend:
         readiness=Readiness(backend=backend, encoders=pool, encoder=hash_),
         max_body_bytes=1024 * 1024,
         owner_pid=owner_pid,
+        placement=placement,
     )
 
     def connect(*, url: str | None, is_local: bool) -> RemoteBackend:
@@ -253,3 +260,17 @@ def test_only_an_encoder_over_word_pieces_can_be_distilled(tmp_path: Path) -> No
     assert isinstance(result.exception, NeuralMemoryError)
     assert "no word pieces" in str(result.exception)
     assert not (tmp_path / "made").exists()
+
+
+def test_placement_says_where_and_why(run: Run) -> None:
+    shown = run("placement", "notes")
+    assert shown.exit_code == 0
+    assert "pending: needs 1 GPU" in shown.output
+    assert "It needs 1 GPU." in shown.output
+    assert json.loads(run("placement", "notes", "--json").output)["is_shared"] is False
+
+
+def test_create_refuses_a_placement_without_sense(run: Run) -> None:
+    assert run("create", "fresh", "--isolation", "dedicated", "--pinned").exit_code == 0
+    refused = run("create", "other", "--device", "gpu:7.5")
+    assert (refused.exit_code, isinstance(refused.exception, InvalidInput)) == (1, True)

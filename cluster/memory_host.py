@@ -1,0 +1,242 @@
+"""A process that holds memories: many small ones, or a single one that has it to itself. Ray-free.
+
+A memory comes in with its first call and leaves when it was idle for long, when others need its room, or when it is
+drained; leaving folds its journal. Storage's epochs keep one writer per memory, whatever hosts believe. A failure of
+one memory (its files, its learning, its load) is answered to its callers and touches no other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import os
+import platform
+import threading
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from cluster.resident import Resident, Tenant, Threads
+from memory_core.errors import NotFound, Overloaded
+from memory_core.ids import MemoryName
+
+if TYPE_CHECKING:
+    from memory_core.storage.object_store import ObjectStore
+    from memory_core.writer import MemoryWriter
+
+MIB: Final = 1 << 20
+HOST_FULL: Final = "HOST_FULL"
+_ENTERING_AT_ONCE: Final = 4
+_SWEEP_MAX_S: Final = 30.0
+_SWEEP_MIN_S: Final = 0.05
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostLimits:
+    """idle_ttl_s: a memory that nobody called for so long is passivated.
+
+    resident_bytes_max: of the states in RAM; above it the memory that was called longest ago leaves first.
+    device: of the states' tensors. durability: see ``memory_core.durability``.
+    """
+
+    idle_ttl_s: float = 600.0
+    resident_bytes_max: int = 4096 * MIB
+    device: str = "cpu"
+    durability: str = "group"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostReport:
+    """What a host holds now. ``rss_bytes``: of its process. Counts are since its start."""
+
+    pid: int
+    node: str
+    residents: tuple[MemoryName, ...]
+    state_bytes: int
+    rss_bytes: int
+    activations: int
+    passivations: int
+
+
+class MemoryHost:
+    """Memories of the volume at a URL. Methods raise NeuralMemoryError subclasses; anything else is a bug."""
+
+    def __init__(
+        self, storage_url: str, limits: HostLimits | None = None, own_node: Callable[[], str] = platform.node
+    ) -> None:
+        self._storage_url = storage_url
+        self._own_node = own_node
+        self._limits = limits or HostLimits()
+        self._threads = Threads()
+        self._residents: dict[str, Resident] = {}
+        self._entering = asyncio.Semaphore(_ENTERING_AT_ONCE)
+        self._sweeper: asyncio.Task[None] | None = None
+        self._store_lock = threading.Lock()
+        self._opened_store: ObjectStore | None = None
+        self._activations = self._passivations = 0
+
+    async def read(
+        self, tenant: Tenant, method: str, *args: Any, fingerprint: str | None = None, **options: Any
+    ) -> Any:
+        """Call a method of the writer that changes no state. ``fingerprint``: of the encoder that made the keys."""
+        async with self._used(tenant) as resident:
+            return await resident.read(method, args, options, fingerprint)
+
+    async def write(
+        self, tenant: Tenant, method: str, *args: Any, fingerprint: str | None = None, **options: Any
+    ) -> Any:
+        """Call a method of the writer that changes the memory; Overloaded when too many wait."""
+        async with self._used(tenant) as resident:
+            return await resident.write(method, args, options, fingerprint)
+
+    async def pid(self) -> int:
+        """The process of this host."""
+        return os.getpid()
+
+    async def report(self) -> HostReport:
+        """What it holds."""
+        return HostReport(
+            pid=os.getpid(),
+            node=self._own_node(),
+            residents=tuple(sorted(resident.tenant.name for resident in self._residents.values())),
+            state_bytes=self._state_bytes(),
+            rss_bytes=_rss_bytes(),
+            activations=self._activations,
+            passivations=self._passivations,
+        )
+
+    async def release(self, uid: str, *, must_fold: bool = True) -> None:
+        """Give one memory up, or forget that it was fenced; the next call brings it back."""
+        resident = self._residents.get(uid)
+        if resident is not None:
+            await self._leave(resident, must_fold=must_fold)
+
+    async def drain(self) -> int:
+        """Give up every memory, folded; says how many. Calls that come later bring theirs back."""
+        leaving = list(self._residents.values())
+        await asyncio.gather(*(self._leave(resident, must_fold=True) for resident in leaving))
+        return len(leaving)
+
+    @asynccontextmanager
+    async def _used(self, tenant: Tenant) -> AsyncIterator[Resident]:
+        resident = await self._resident(tenant)
+        resident.in_use += 1
+        try:
+            if not resident.size_bytes:
+                await self._enter(resident)
+            yield resident
+        finally:
+            resident.in_use -= 1
+            resident.last_used_s = time.monotonic()
+            if not resident.size_bytes and resident.is_idle:
+                self._residents.pop(tenant.uid, None)  # it could not be opened
+
+    async def _resident(self, tenant: Tenant) -> Resident:
+        if self._sweeper is None:
+            self._sweeper = asyncio.create_task(self._sweep_forever())
+        while (known := self._residents.get(tenant.uid)) is not None:
+            if known.leaving is None:
+                return known
+            await asyncio.shield(known.leaving)
+        self._activations += 1
+        made = Resident(tenant, lambda: self._open(tenant), self._threads)
+        self._residents[tenant.uid] = made
+        return made
+
+    async def _enter(self, resident: Resident) -> None:
+        # Few at once: how much room a memory takes is known once it is open.
+        async with self._entering:
+            if not resident.size_bytes:
+                await self._make_room(resident)
+                await resident.open()
+
+    async def _make_room(self, newcomer: Resident) -> None:
+        """Passivate until there is room, longest idle first. Overloaded (HOST_FULL) when all others are in use."""
+        while self._state_bytes() >= self._limits.resident_bytes_max:
+            idle = [one for one in self._residents.values() if self._may_leave(one) and one is not newcomer]
+            if not idle:
+                raise Overloaded(
+                    "The memories in use leave no room for another one.",
+                    code=HOST_FULL,
+                    hint="Try again, or give hosts more room.",
+                    retry_after_s=0.5,
+                )
+            await self._passivate(min(idle, key=lambda one: one.last_used_s))
+
+    async def _sweep_forever(self) -> None:
+        period_s = min(max(self._limits.idle_ttl_s / 4, _SWEEP_MIN_S), _SWEEP_MAX_S)
+        while True:
+            await asyncio.sleep(period_s)
+            oldest_s = time.monotonic() - self._limits.idle_ttl_s
+            for resident in list(self._residents.values()):
+                if self._may_leave(resident) and resident.last_used_s < oldest_s:
+                    await self._passivate(resident)
+
+    def _may_leave(self, resident: Resident) -> bool:
+        return resident.is_idle and not resident.tenant.is_pinned
+
+    async def _passivate(self, resident: Resident) -> None:
+        self._passivations += 1
+        await self._leave(resident, must_fold=True)
+
+    async def _leave(self, resident: Resident, *, must_fold: bool) -> None:
+        if resident.leaving is None:
+            resident.leaving = asyncio.create_task(self._close(resident, must_fold=must_fold))
+        await asyncio.shield(resident.leaving)
+
+    async def _close(self, resident: Resident, *, must_fold: bool) -> None:
+        try:
+            await resident.close(must_fold=must_fold)
+        finally:
+            self._residents.pop(resident.tenant.uid, None)
+            await asyncio.get_running_loop().run_in_executor(self._threads.moves, _return_free_memory)
+
+    def _state_bytes(self) -> int:
+        return sum(resident.size_bytes for resident in self._residents.values())
+
+    def _open(self, tenant: Tenant) -> MemoryWriter:
+        import torch
+
+        from memory_core.durability import Durability
+        from memory_core.storage.catalog import memory_not_found
+        from memory_core.writer import MemoryWriter, WriterSettings
+
+        # Many memories share a machine; one thread each keeps them from fighting over its cores.
+        torch.set_num_threads(1)
+        _require_meant(self._store(), tenant)
+        settings = WriterSettings(device=self._limits.device, durability=Durability.parse(self._limits.durability))
+        writer = MemoryWriter.open(self._store(), tenant.name, settings)
+        if writer.uid != tenant.uid:
+            writer.close(must_fold=False)
+            raise memory_not_found(tenant.name)
+        return writer
+
+    def _store(self) -> ObjectStore:
+        from memory_core.storage.open_store import open_store
+
+        with self._store_lock:
+            if self._opened_store is None:
+                self._opened_store = open_store(self._storage_url)
+            return self._opened_store
+
+
+def _require_meant(store: ObjectStore, tenant: Tenant) -> None:
+    """NotFound when the name means another memory now: that one's writer must not be disturbed."""
+    from memory_core.storage.catalog import Catalog
+
+    if Catalog(store).find(tenant.name).uid != tenant.uid:
+        raise NotFound(f"The memory {tenant.name} was deleted.", code="MEMORY_NOT_FOUND", hint="Try again.")
+
+
+def _rss_bytes() -> int:
+    with suppress(OSError), open("/proc/self/statm", encoding="ascii") as statm:  # noqa: PTH123
+        return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    return 0
+
+
+def _return_free_memory() -> None:
+    """Give freed pages back to the system: the C library would keep what states leave behind."""
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)

@@ -1,0 +1,155 @@
+"""One memory inside a host: at most one writer at a time, opened by the first call, given up when asked. Ray-free.
+
+Lives on its host's event loop; blocking work runs in the host's threads. A write is shielded: once accepted it
+finishes, also when its caller is gone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from memory_core.errors import Conflict, Fenced, NeuralMemoryError, Overloaded, Unavailable
+from memory_core.ids import MemoryName
+
+if TYPE_CHECKING:
+    from memory_core.writer import MemoryWriter
+
+WRITES_PENDING_MAX: Final = 256
+WRITER_ENDED: Final = "WRITER_ENDED"
+_WRITES_AT_ONCE: Final = 16
+_WRITE_THREADS: Final = 128
+_READ_THREADS: Final = 8
+_MOVE_THREADS: Final = 4
+
+_log = logging.getLogger(__name__)
+
+OpenWriter = Callable[[], "MemoryWriter"]
+
+
+@dataclass(frozen=True, slots=True)
+class Tenant:
+    """What a call says about the memory it is for. A pinned one is not passivated."""
+
+    uid: str
+    name: MemoryName
+    is_pinned: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Threads:
+    """Threads that the memories of a host share. Writers mostly wait for one disk sync, so there are many."""
+
+    writes: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(_WRITE_THREADS, "write"))
+    reads: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(_READ_THREADS, "read"))
+    moves: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(_MOVE_THREADS, "move"))
+
+
+class Resident:
+    """A memory that a host holds. Methods raise NeuralMemoryError subclasses; anything else is a bug."""
+
+    def __init__(self, tenant: Tenant, open_writer: OpenWriter, threads: Threads) -> None:
+        self.tenant = tenant
+        self.size_bytes = 0
+        self.in_use = 0
+        self.last_used_s = time.monotonic()
+        self.leaving: asyncio.Task[None] | None = None
+        self._open_writer = open_writer
+        self._threads = threads
+        # Of the group commits of one memory; the rest of the threads is for its neighbours.
+        self._at_once = asyncio.Semaphore(_WRITES_AT_ONCE)
+        self._pending_writes = 0
+        self._fenced: Fenced | None = None
+        self._opening: asyncio.Task[MemoryWriter] | None = None
+
+    @property
+    def is_idle(self) -> bool:
+        """True when no call, accepted write or departure is under way."""
+        return not self.in_use and not self._pending_writes and self.leaving is None
+
+    async def read(self, method: str, args: tuple[Any, ...], options: dict[str, Any], fingerprint: str | None) -> Any:
+        """Call a method of the writer that changes no state."""
+        writer = await self._writer()
+        _require_same_encoder(writer, fingerprint)
+        return await _in_thread(self._threads.reads, lambda: getattr(writer, method)(*args, **options))
+
+    async def write(self, method: str, args: tuple[Any, ...], options: dict[str, Any], fingerprint: str | None) -> Any:
+        """Call a method of the writer that changes the memory; Overloaded when too many wait."""
+        if self._pending_writes >= WRITES_PENDING_MAX:
+            raise Overloaded(
+                f"{self._pending_writes} writes wait for {self.tenant.name}.",
+                hint="Send fewer at once.",
+                retry_after_s=1.0,
+            )
+        # Counted here, before anything is awaited, and uncounted by the task, which outlives a cancelled caller.
+        self._pending_writes += 1
+        return await asyncio.shield(asyncio.create_task(self._write(method, args, options, fingerprint)))
+
+    async def open(self) -> None:
+        """Have a writer: the memory's next epoch is claimed and what is durable recovered."""
+        await self._writer()
+
+    async def close(self, *, must_fold: bool) -> None:
+        """Give the memory up once it is idle. What the journal holds is folded into a snapshot, if that works."""
+        if self._opening is None:
+            return
+        with suppress(NeuralMemoryError):
+            writer = await self._opening
+            try:
+                await _in_thread(self._threads.moves, lambda: writer.close(must_fold=must_fold))
+            except NeuralMemoryError as error:
+                # Everything acknowledged is in the journal: the next open is slower, nothing else.
+                _log.warning("Memory %s was released without a fold (%s).", self.tenant.name, error.code)
+
+    async def _write(self, method: str, args: tuple[Any, ...], options: dict[str, Any], fingerprint: str | None) -> Any:
+        try:
+            async with self._at_once:
+                writer = await self._writer()
+                _require_same_encoder(writer, fingerprint)
+                return await _in_thread(self._threads.writes, lambda: getattr(writer, method)(*args, **options))
+        except Fenced as error:
+            # This process may be a zombie beside its successor: it must not claim the memory back.
+            self._fenced = error
+            raise
+        finally:
+            self._pending_writes -= 1
+
+    async def _writer(self) -> MemoryWriter:
+        if self._fenced is not None:
+            raise self._fenced
+        if self._opening is None or _has_ended(self._opening):
+            if self.leaving is not None:
+                raise Unavailable(
+                    f"The memory {self.tenant.name} leaves this host.", code=WRITER_ENDED, hint="Repeat the request."
+                )
+            self._opening = asyncio.create_task(self._open())
+        return await asyncio.shield(self._opening)
+
+    async def _open(self) -> MemoryWriter:
+        writer: MemoryWriter = await _in_thread(self._threads.moves, self._open_writer)
+        self.size_bytes = writer.allocated_bytes
+        return writer
+
+
+def _in_thread(threads: ThreadPoolExecutor, work: Callable[[], Any]) -> Awaitable[Any]:
+    return asyncio.get_running_loop().run_in_executor(threads, work)
+
+
+def _has_ended(opening: asyncio.Task[MemoryWriter]) -> bool:
+    """True when a writer could not be opened, or failed since: another one recovers what is durable."""
+    return opening.done() and (opening.exception() is not None or not opening.result().is_usable)
+
+
+def _require_same_encoder(writer: MemoryWriter, fingerprint: str | None) -> None:
+    if fingerprint is not None and fingerprint != writer.config.encoder_fingerprint:
+        raise Conflict(
+            f"Memory {writer.name} was made with another version of encoder {writer.config.encoder}.",
+            code="ENCODER_MISMATCH",
+            hint="Serve the encoder it was made with: keys of another one mean nothing to it.",
+        )

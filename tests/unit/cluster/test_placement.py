@@ -1,0 +1,130 @@
+"""Where memories live: pure functions."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cluster.memory_host import HostReport
+from cluster.placement import Needs, NodeFacts, Pool, slot_of, unmet
+from cluster.placement_report import told
+from cluster.volume_actor import KnownMemory
+from memory_core.config import MemoryConfig
+from memory_core.errors import InvalidInput
+from memory_core.ids import MemoryName
+from memory_core.placement_spec import PlacementSpec
+from memory_core.results import MemoryInfo
+from memory_core.testing.small_memory import small_config
+
+MIB = 1 << 20
+POOL = Pool(volume_id="v", hosts=4, room_bytes=1024 * MIB)
+GPU_NODE = NodeFacts(total={"GPU": 2, "memory": 8e9, "accelerator_type:H200": 1}, free={"GPU": 0.5, "memory": 8e9})
+PLAIN_NODE = NodeFacts(total={"CPU": 4, "memory": 4e9}, free={"CPU": 4, "memory": 4e9}, labels={"disk": "ssd"})
+
+
+def test_memories_spread_evenly_over_the_hosts_and_a_new_host_takes_only_its_share() -> None:
+    uids = [f"uid-{number}" for number in range(4000)]
+    before = {uid: slot_of(uid, 4) for uid in uids}
+    assert all(850 < count < 1150 for count in Counter(before.values()).values())
+    moved = [uid for uid in uids if slot_of(uid, 5) != before[uid]]
+    assert {slot_of(uid, 5) for uid in moved} == {4}
+    assert 650 < len(moved) < 950
+
+
+@pytest.mark.parametrize(
+    ("spec", "reason"),
+    [
+        (PlacementSpec(isolation="dedicated"), "as its settings ask"),
+        (PlacementSpec(device="gpu:0.25"), "needs 0.25 of a GPU"),
+        (PlacementSpec(labels=("disk=ssd",)), "disk=ssd"),
+        (PlacementSpec(ram_mib=2048), "larger than a host's room"),
+    ],
+)
+def test_what_only_its_own_process_can_have_gives_a_memory_one_and_a_reason(spec: PlacementSpec, reason: str) -> None:
+    place = POOL.place("u", spec)
+    assert (place.is_shared, place.actor_name, reason in " ".join(place.reasons)) == (False, "memory:v:u", True)
+
+
+def test_all_others_share_a_host_that_every_ingress_computes_alike() -> None:
+    place = POOL.place("u", PlacementSpec(is_pinned=True))
+    assert place == POOL.place("u", PlacementSpec())
+    assert (place.is_shared, place.actor_name) == (True, f"host:v:{slot_of('u', 4)}")
+
+
+@pytest.mark.parametrize(
+    ("needs", "waits_for"),
+    [
+        (Needs(), None),
+        (Needs(gpus=0.5), None),
+        (Needs(gpus=1), "waits for 1 GPU"),
+        (Needs(gpus=4), "needs 4 GPUs"),
+        (Needs(gpus=0.5, accelerator="A100"), "needs 0.5 of a GPU of type A100"),
+        (Needs(labels=("disk=ssd",)), None),
+        (Needs(gpus=0.5, labels=("disk=ssd",)), "needs 0.5 of a GPU and a node with disk=ssd"),
+        (Needs(ram_bytes=int(9e9)), "needs 8583 MiB of memory"),
+    ],
+)
+def test_what_a_process_waits_for_is_said(needs: Needs, waits_for: str | None) -> None:
+    assert unmet(needs, [GPU_NODE, PLAIN_NODE]) == waits_for
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        {"isolation": "alone"},
+        {"device": "gpu:0"},
+        {"device": "gpu:1.5"},
+        {"device": 3},
+        {"labels": ["no pair"]},
+        {"labels": ["a=b"] * 17},
+        {"strategy": "near"},
+        {"ram_mib": -1},
+        {"ram_mib": True},
+        {"accelerator": "H200"},
+        {"is_pinned": 1},
+        {"colour": "red"},
+    ],
+)
+def test_a_spec_without_sense_is_refused(raw: dict[str, Any]) -> None:
+    with pytest.raises(InvalidInput):
+        PlacementSpec.from_dict(raw)
+
+
+@given(
+    device=st.sampled_from(["cpu", "gpu", "gpu:0.25", "gpu:2"]),
+    labels=st.lists(st.sampled_from(["a=b", "disk=ssd"]), max_size=3),
+    is_pinned=st.booleans(),
+)
+def test_a_spec_survives_its_memorys_settings(device: str, labels: list[str], is_pinned: bool) -> None:
+    spec = PlacementSpec(device=device, labels=tuple(labels), is_pinned=is_pinned)
+    config = small_config(placement=spec)
+    assert MemoryConfig.from_dict(config.to_dict()).placement == spec
+
+
+NAME = MemoryName("notes")
+INFO = MemoryInfo(name=NAME, encoder="hash", variant="sparse", units=64, key_dim=384, created_at="now")
+
+
+@pytest.mark.parametrize(
+    ("residents", "waits_for", "status"),
+    [
+        ((NAME, "other"), None, "resident"),
+        (("other",), None, "passive"),
+        (None, None, "passive"),
+        (None, "needs 1 GPU", "pending: needs 1 GPU"),
+    ],
+)
+def test_an_operator_is_told_the_status(
+    residents: tuple[MemoryName, ...] | None, waits_for: str | None, status: str
+) -> None:
+    known = KnownMemory(uid="u", info=INFO)
+    host = None
+    if residents is not None:
+        host = HostReport(
+            pid=7, node="n", residents=residents, state_bytes=MIB, rss_bytes=MIB, activations=1, passivations=0
+        )
+    assert told(known, POOL.place("u", INFO.placement), host, waits_for).status == status
