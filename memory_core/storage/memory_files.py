@@ -106,7 +106,7 @@ class MemoryFiles:
     def runs_back_to(self, seq: Seq) -> Iterator[HeadRun]:
         """Stored heads from which a position may be reached, newest first, each with the groups that lead there."""
         later: Head | None = None
-        for key in reversed([item.key for item in self._store.list_objects(keys.heads(self._uid))]):
+        for key in reversed([item.key for item in self._store.list_objects(keys.heads(self.uid))]):
             try:
                 head = read_document(self._store, key, "head", Head.from_dict)
             except NotFound:
@@ -121,7 +121,7 @@ class MemoryFiles:
         for run in head.runs:
             is_open = later is not None and run.last_seq is None
             end_segment = later.runs[-1].first_segment if later is not None and is_open else None
-            for group in read_run(self._store, self._uid, run, end_segment):
+            for group in read_run(self._store, self.uid, run, end_segment):
                 if group[0].observations and group[0].first_seq > seq:
                     return groups
                 groups.append(group)
