@@ -8,6 +8,7 @@ that are started for the request, such as the ones of a stateless MCP session, i
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections import OrderedDict
 from collections.abc import Callable
@@ -19,11 +20,14 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from deployments.access.api_keys import KeyRecord, is_secret, split_key
 from deployments.access.principal import LOCAL, Principal, set_caller, unauthenticated
+from memory_core.errors import Forbidden
 
 PUBLIC_PATHS: Final = frozenset({"/health", "/ready", "/docs", "/openapi.json"})
 REVOCATION_S: Final = 1.0
 _CACHED_MAX: Final = 10_000
 _BEARER: Final = "bearer "
+_API: Final = "/v1/"
+_LOCAL_ORIGIN: Final = re.compile(r"https?://(?:localhost|127\.0\.0\.1|\[::1\])(?::[0-9]{1,5})?")
 
 
 class Authenticator(Protocol):
@@ -88,8 +92,21 @@ class Authentication:
         if scope["type"] != "lifespan" and scope["path"] not in PUBLIC_PATHS:
             principal = await self._authenticator.principal(_presented(Headers(scope=scope)))
             scope.setdefault("state", {})["principal"] = principal
+            if principal is LOCAL and scope["path"].startswith(_API):
+                _require_local_page(Headers(scope=scope))
             set_caller(principal)
         await self._app(scope, receive, send)
+
+
+def _require_local_page(headers: Headers) -> None:
+    """Without keys, a page from elsewhere in this machine's browser must not act as the local caller."""
+    origin = headers.get("origin")
+    if origin is not None and not _LOCAL_ORIGIN.fullmatch(origin):
+        raise Forbidden(
+            "Pages from other sites may not use a service without keys.",
+            code="ORIGIN_NOT_ALLOWED",
+            hint="Open the page from this machine, or start the service with AUTH=keys.",
+        )
 
 
 def _presented(headers: Headers) -> str | None:

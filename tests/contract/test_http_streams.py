@@ -193,3 +193,13 @@ async def test_long_answers_are_packed_for_those_who_ask(client: httpx.AsyncClie
 async def test_a_memory_too_large_for_a_machine_is_refused(client: httpx.AsyncClient) -> None:
     answer = await client.post("/v1/memories", json={"name": "huge", "rows": 1 << 22, "heads": 16, "units": 1 << 20})
     assert (answer.status_code, answer.json()["error"]["code"]) == (413, "TOO_LARGE")
+
+
+@pytest.mark.parametrize("origin", ["https://evil.example.com", "null", "http://127.0.0.1.evil.example.com"])
+async def test_a_page_from_elsewhere_cannot_teach_a_local_service(client: httpx.AsyncClient, origin: str) -> None:
+    # A browser sends text/plain without asking first.
+    headers = {"origin": origin, "content-type": "text/plain"}
+    answer = await client.post(STREAM, content=lines("Poison."), headers=headers)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (403, "ORIGIN_NOT_ALLOWED")
+    own = await client.get("/v1/memories/known", headers={"origin": "http://localhost:8000"})
+    assert (own.status_code, own.json()["observation_count"]) == (200, 0)
