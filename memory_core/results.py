@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Final, Literal, get_args
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
 from memory_core.ids import MemoryName, PatternId, RequestId, Seq, Tag
 from memory_core.placement_spec import PlacementSpec
 
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    Keys = npt.NDArray[np.float32]
+else:
+    # Doors that only pass results on start without numpy.
+    Keys = Any
+
 MetadataValue = str | int | float | bool | None
 Metadata = dict[str, MetadataValue]
-Keys = npt.NDArray[np.float32]
 Recommendation = Literal["learn", "skip", "consolidate"]
 Channel = Literal["precision", "words", "context", "speaker", "weights"]
 CHANNELS: Final[tuple[Channel, ...]] = get_args(Channel)

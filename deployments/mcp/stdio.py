@@ -19,6 +19,8 @@ from deployments.mcp.catalog import Tier
 from deployments.mcp.opening import Opening
 
 _CHUNK_BYTES: Final = 65_536
+_QUIET_S: Final = 0.1
+"""After this long without a message the client waits for nothing, and loading disturbs nobody."""
 
 
 @dataclass
@@ -77,10 +79,17 @@ class _Loading:
     def __init__(self) -> None:
         self.ready, self._done = os.pipe()
         self._thread = threading.Thread(target=self._load, daemon=True)
-        self._thread.start()
+        self.is_begun = False
+
+    def begin(self) -> None:
+        """Start; it takes the processor from everything else for a second or two."""
+        if not self.is_begun:
+            self.is_begun = True
+            self._thread.start()
 
     def wait(self) -> None:
         """Return once it is there."""
+        self.begin()
         self._thread.join()
 
     def _load(self) -> None:
@@ -101,10 +110,14 @@ def _open(wire: Wire, opening: Opening, loading: _Loading) -> bool:
             wire.send(answer)
         if wire.is_at_end:
             return bool(wire.pending)
-        readable, _, _ = select.select([wire.source, loading.ready], [], [])
+        patience_s = None if loading.is_begun else _QUIET_S
+        readable, _, _ = select.select([wire.source, loading.ready], [], [], patience_s)
         if loading.ready in readable:
             return True
-        wire.fill()
+        if wire.source in readable:
+            wire.fill()
+        else:
+            loading.begin()
 
 
 def _hand_over(
