@@ -72,17 +72,14 @@ async def _consolidate(caller: Caller, sent: takes.ConsolidateArguments, report:
 
 
 async def _checkpoint(caller: Caller, sent: takes.CheckpointArguments, _: Report) -> CheckpointInfo:
-    description = sent.description or ""
+    name, tag, description = caller.named(sent.memory), parse_tag(sent.tag), sent.description or ""
     check_description(description)
-    return await caller.backend.checkpoint(
-        caller.named(sent.memory), parse_tag(sent.tag), description, include_momentum=sent.include_momentum
-    )
+    return await caller.backend.checkpoint(name, tag, description, include_momentum=sent.include_momentum)
 
 
 async def _restore(caller: Caller, sent: takes.RestoreArguments, _: Report) -> RestoreResult:
-    return await caller.backend.restore(
-        caller.named(sent.memory), parse_tag(sent.tag), restore_momentum=sent.restore_momentum
-    )
+    name, tag = caller.named(sent.memory), parse_tag(sent.tag)
+    return await caller.backend.restore(name, tag, restore_momentum=sent.restore_momentum)
 
 
 async def _fork(caller: Caller, sent: takes.ForkArguments, _: Report) -> ForkResult:
@@ -153,11 +150,7 @@ async def _predict_next(caller: Caller, sent: takes.PredictNextArguments, _: Rep
 def _refuse_unsupported(sent: takes.Arguments, *names: str, why: str) -> None:
     for name in names:
         if getattr(sent, name) is not None:
-            raise _unsupported(name, why)
-
-
-def _unsupported(name: str, why: str) -> InvalidInput:
-    return InvalidInput(f"This service does not take {name}: {why}.", hint=f"Leave {name} out.")
+            raise InvalidInput(f"This service does not take {name}: {why}.", hint=f"Leave {name} out.")
 
 
 Handler = Callable[[Caller, Any, Report], Awaitable[Any]]

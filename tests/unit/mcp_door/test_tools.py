@@ -71,10 +71,11 @@ async def test_without_a_memory_of_its_own_a_connection_must_name_one(door: Door
 async def test_versions_are_saved_listed_restored_and_forked(client: Client) -> None:
     await call(client, "observe", context=FACT)
     saved = await call(client, "checkpoint", tag="v1", description="first")
-    assert (saved["tag"], saved["observation_count"]) == ("v1", 1)
+    assert (saved["tag"], saved["observation_count"], saved["has_momentum"]) == ("v1", 1, True)
+    assert not (await call(client, "checkpoint", tag="light", include_momentum=False))["has_momentum"]
     await call(client, "observe", context="Glass is made of sand.")
     assert [one["tag"] for one in (await call(client, "list_checkpoints", prefix="v"))["checkpoints"]] == ["v1"]
-    assert (await call(client, "restore", tag="v1"))["observations_lost"] == 1
+    assert (await call(client, "restore", tag="v1", restore_momentum=False))["observations_lost"] == 1
     forked = await call(client, "fork", source_tag="v1", new_tag="twin", description="to try things")
     assert (forked["memory"], forked["parent"]) == ("twin", OWN)
     tags = (await call(client, "list_checkpoints", memory="twin"))["checkpoints"]
@@ -202,6 +203,20 @@ async def test_bad_arguments_are_an_answer_that_names_them(
     assert error["code"] == "INVALID_INPUT"
     assert named in error["message"]
     assert error["hint"]
+
+
+@pytest.mark.parametrize(
+    ("tool", "arguments"),
+    [
+        ("infer", {"prompt": FACT, "temperature": 0.5}),
+        ("infer", {"prompt": FACT, "max_tokens": 5}),
+        ("surprise", {"input": FACT, "domain": "pets"}),
+    ],
+)
+async def test_what_cannot_be_honoured_is_refused(client: Client, tool: str, arguments: dict[str, Any]) -> None:
+    error = await failure(client, tool, **arguments)
+    assert error["code"] == "INVALID_INPUT"
+    assert "does not take" in error["message"]
 
 
 async def test_a_refusal_never_repeats_what_was_sent(client: Client) -> None:
