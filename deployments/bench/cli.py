@@ -33,6 +33,9 @@ def recall(
     data: Annotated[Path, typer.Option("--data", help="Folder with observations.jsonl and queries.jsonl.")],
     pool: Annotated[bool, typer.Option("--pool", help="All observations into one memory.")] = False,
     without: Annotated[list[str] | None, typer.Option("--without", help="Leave a channel out; repeatable.")] = None,
+    compare: Annotated[
+        bool, typer.Option("--compare", help="Also each channel left out, cosine, BM25 and the sum of both.")
+    ] = False,
     variant: VariantOption = None,
     url: UrlOption = None,
     as_json: JsonOption = False,
@@ -42,7 +45,8 @@ def recall(
     observations.jsonl has {id, text, memory, time?, session?} in order; queries.jsonl {question, evidence_ids,
     category, memory}. One fresh memory per value of `memory`.
     """
-    plan = _RecallPlan(data=data, is_pooled=pool, variant=variant, channels=_all_channels_but(without or []))
+    channels = _all_channels_but(without or [])
+    plan = _RecallPlan(data=data, is_pooled=pool, variant=variant, channels=channels, is_compared=compare)
     _print(_run(lambda backend, bar: _recall(backend, bar, plan), url, "observing and asking"), as_json)
 
 
@@ -171,6 +175,7 @@ class _RecallPlan:
     is_pooled: bool
     variant: str | None
     channels: tuple[Channel, ...]
+    is_compared: bool
 
 
 def _all_channels_but(left_out: list[str]) -> tuple[Channel, ...]:
@@ -184,21 +189,28 @@ def _all_channels_but(left_out: list[str]) -> tuple[Channel, ...]:
 
 
 async def _recall(backend: Connection, progress: Progress, plan: _RecallPlan) -> Report:
+    from deployments.bench.baselines import BASELINES, ask_baselines
     from deployments.bench.data import load_questions, load_rows
     from deployments.bench.recall import RecallTally, ask_questions, observe_rows
     from deployments.bench.report import Report, conditions
+    from memory_core.encoding.registry import open_encoder
 
     rows = load_rows(plan.data)
     questions = [question for question in load_questions(plan.data) if question.is_answerable]
     groups = ["all"] if plan.is_pooled else list(dict.fromkeys(row.memory for row in rows))
     tally, encoder = RecallTally(channels=plan.channels), ""
+    ablated = {name: RecallTally(channels=_all_channels_but([name])) for name in plan.channels if plan.is_compared}
+    baselines = {name: RecallTally() for name in BASELINES if plan.is_compared}
     for group in groups:
         own_rows = [row for row in rows if plan.is_pooled or row.memory == group]
         own_questions = [question for question in questions if plan.is_pooled or question.memory == group]
         async with _fresh_memory(backend, plan.variant) as info:
             encoder = info.encoder
             await observe_rows(backend, info.name, own_rows, tally, progress)
-            await ask_questions(backend, info.name, own_rows, own_questions, tally, progress)
+            for asked in (tally, *ablated.values()):
+                await ask_questions(backend, info.name, own_rows, own_questions, asked, progress)
+        if plan.is_compared:
+            ask_baselines(own_rows, own_questions, open_encoder(encoder), baselines)
     measured = conditions(
         data=plan.data.name,
         pool=plan.is_pooled,
@@ -207,7 +219,10 @@ async def _recall(backend: Connection, progress: Progress, plan: _RecallPlan) ->
         channels=list(plan.channels),
         n={"observations": len(rows), "questions": len(questions), "memories": len(groups)},
     )
-    return Report(bench="recall", figures=tally.figures(), conditions=measured)
+    figures = tally.figures()
+    for name, other in (ablated | baselines).items():
+        figures |= other.recalls(f"_without_{name}" if name in ablated else f"_{name}")
+    return Report(bench="recall", figures=figures, conditions=measured)
 
 
 async def _predict(backend: Connection, progress: Progress, data: Path, variant: str | None) -> Report:

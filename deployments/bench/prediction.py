@@ -7,8 +7,6 @@ query, the same encoder and the same candidates, and answers with the nearest tu
 query's sentences of the best sentence of a turn): ``hit@10_cosine``. A store that also keeps the order of its rows
 could follow each of its five nearest turns by the turn after it: ``hit@10_cosine_order``. The next turn itself was
 observed: this measures what is remembered of the order of things, not foresight.
-
-Shapes: R rows of a memory, S segments, D key_dim.
 """
 
 from __future__ import annotations
@@ -20,12 +18,12 @@ from typing import Final
 
 import numpy as np
 
+from deployments.bench.baselines import NearestRows
 from deployments.bench.data import Row
 from deployments.bench.progress import Progress
 from memory_core.backend import MemoryBackend
 from memory_core.encoding.encoder import Encoder
 from memory_core.ids import MemoryName
-from memory_core.results import EncodedText
 
 RANK: Final = 10
 WORDS_MIN: Final = 4
@@ -58,7 +56,7 @@ async def predict_turns(
     """Ask about every turn of one memory that was observed before."""
     asked = [position for position in range(len(rows) - 1) if _is_asked(rows[position], rows[position + 1])]
     queries = [second_half(rows[position].text) for position in asked]
-    nearest = _Nearest(encoder.encode([row.text for row in rows]))
+    nearest = NearestRows(encoder.encode([row.text for row in rows]))
     for position, query, keys in zip(asked, queries, encoder.encode(queries), strict=True):
         answer = await backend.predict_next(name, text=query, top_k=RANK)
         texts = [one.exemplar.text for one in answer.continuations]
@@ -67,8 +65,8 @@ async def predict_turns(
         wanted, seq = rows[position + 1].text, position + 2
         tally.hits["hit@10"].append(wanted in texts or seq in seqs)
         tally.hits["hit@1"].append(texts[:1] == [wanted] or seqs[:1] == [seq])
-        ranked = nearest.to(keys)
-        tally.hits["hit@10_cosine"].append(position + 1 in ranked[:RANK])
+        ranked = np.argsort(-nearest.scores(keys), kind="stable")[:RANK].tolist()
+        tally.hits["hit@10_cosine"].append(position + 1 in ranked)
         tally.hits["hit@10_cosine_order"].append(position + 1 in [row + step for row in ranked[:5] for step in (0, 1)])
         progress.advance(1)
 
@@ -81,17 +79,3 @@ def second_half(text: str) -> str:
 
 def _is_asked(row: Row, following: Row) -> bool:
     return row.session is not None and row.session == following.session and len(row.text.split()) >= WORDS_MIN
-
-
-class _Nearest:
-    """Rows by cosine, best sentence first."""
-
-    def __init__(self, encoded: Sequence[EncodedText]) -> None:
-        self._keys_SD = np.concatenate([text.keys_SD for text in encoded])
-        self._starts_R = np.cumsum([0, *(len(text.keys_SD) for text in encoded[:-1])])
-
-    def to(self, query: EncodedText) -> list[int]:
-        """Row numbers, nearest first."""
-        best_SR = np.maximum.reduceat(query.keys_SD @ self._keys_SD.T, self._starts_R, axis=1)
-        ranked: list[int] = np.argsort(-best_SR.mean(0), kind="stable").tolist()
-        return ranked

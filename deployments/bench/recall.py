@@ -35,10 +35,13 @@ class RecallTally:
     observations: int = 0
     observe_s: float = 0.0
 
+    def recalls(self, suffix: str) -> dict[str, float]:
+        """recall@1/5/10, with a suffix to the names."""
+        return {f"recall@{rank}{suffix}": sum(found) / max(1, len(found)) for rank, found in self.hits.items()}
+
     def figures(self) -> dict[str, float]:
         """recall@1/5/10, obs_per_s, percentiles of infer's duration in ms, and the expected calibration error."""
-        figures = {f"recall@{rank}": sum(found) / max(1, len(found)) for rank, found in self.hits.items()}
-        return figures | {
+        return self.recalls("") | {
             "obs_per_s": self.observations / max(self.observe_s, 1e-9),
             "infer_ms_p50": percentile(self.infer_ms, 50),
             "infer_ms_p95": percentile(self.infer_ms, 95),

@@ -35,16 +35,18 @@ FULL_RECALL: Final = 0.95
 _Z95: Final = 1.96
 _SEED: Final = 20_250_101
 
-# N95 in pairs a row (sparse) or a key dimension (the others), measured on independent keys at D = 384.
-PAIRS_PER_ROW: Final = 2.96
-PAIRS_PER_DIM: Final = {"linear": 10.9, "mlp": 12.5, "titans": 12.5}
+# N95 of ``bench capacity`` in docs/benchmarks.md, on independent keys at D = 384: pairs a row (sparse), or pairs a key
+# dimension by the rule of ``linear`` or the variant.
+PAIRS_PER_ROW: Final = 3.66
+PAIRS_PER_DIM: Final = {"recursive": 11.9, "delta": 11.2, "ttt": 6.0, "mlp": 7.9, "titans": 18.0}
 
 
 def measured_capacity(config: MemoryConfig) -> int:
     """Pairs that fast weights of this size held at 95% recall when it was measured; other keys may hold fewer."""
     if config.variant == "sparse":
         return max(1, round(PAIRS_PER_ROW * config.rows))
-    return max(1, round(PAIRS_PER_DIM[config.variant] * config.key_dim))
+    rule = config.linear_rule if config.variant == "linear" else config.variant
+    return max(1, round(PAIRS_PER_DIM[rule] * config.key_dim))
 
 
 def capacity_used(state: MemoryState) -> float:

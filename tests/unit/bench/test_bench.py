@@ -8,12 +8,14 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from deployments.bench.baselines import BASELINES, WordRows
 from deployments.bench.changed_facts import changed_facts
 from deployments.bench.cli import bench_app
 from deployments.bench.corpus import standard_library_sentences
 from deployments.bench.data import load_rows
 from deployments.bench.report import auroc, calibration_error
 from memory_core.errors import InvalidInput
+from memory_core.results import CHANNELS
 
 ROWS = (
     {"id": "a1", "memory": "a", "text": "Ann: The lighthouse opens in May.", "session": "a/s1"},
@@ -50,6 +52,20 @@ def test_recall_reports_every_figure_and_its_conditions(folder: Path, extra: tup
     assert report["figures"]["recall@1"] == 1.0
     assert report["conditions"]["n"] == {"observations": 3, "questions": 3, "memories": memories}
     assert report["conditions"]["encoder"] == "hash"
+
+
+def test_a_comparison_leaves_each_channel_out_and_asks_what_a_store_would_recall(folder: Path) -> None:
+    figures = run_json("recall", "--data", str(folder), "--compare")["figures"]
+    names = {name.removeprefix("recall@10_") for name in figures if name.startswith("recall@10_")}
+    assert names == {*BASELINES, *(f"without_{channel}" for channel in CHANNELS)}
+    assert figures["recall@10_cosine"] == figures["recall@1_bm25"] == 1.0
+
+
+def test_bm25_prefers_rare_words_and_short_texts() -> None:
+    rows = WordRows(["a red boat", "a red house by the long and winding river", "green boats", "a red dog"])
+    scores = rows.scores("The red boat?")
+    assert scores.argmax() == 0
+    assert scores[2] > scores[3] > scores[1] > 0
 
 
 def test_prediction_reports_hits_beside_what_a_store_would_hit(folder: Path) -> None:

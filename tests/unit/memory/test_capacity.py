@@ -7,7 +7,7 @@ import pytest
 from memory_core import engine
 from memory_core.config import MemoryConfig
 from memory_core.consolidation.capacity import measured_capacity, wilson_interval
-from memory_core.ids import Seq
+from memory_core.ids import EncoderId, Seq
 from memory_core.state import MemoryState
 from memory_core.testing.small_memory import small_config, tiny_config, tiny_observations
 
@@ -46,7 +46,11 @@ def test_fast_weights_that_lost_what_was_written_make_a_memory_full() -> None:
 
 def test_pairs_count_against_what_the_weights_were_measured_to_hold() -> None:
     small = small_config(units=4096)
-    assert measured_capacity(small) == round(2.96 * 256)
+    assert measured_capacity(small) == round(3.66 * 256)
+    measured = {"linear": 4572, "mlp": 3016, "titans": 6929, "sparse": 59933}
+    for variant, pairs in measured.items():
+        standard = MemoryConfig(encoder=EncoderId("e"), encoder_fingerprint="f", key_dim=384, variant=variant)
+        assert measured_capacity(standard) == pytest.approx(pairs, rel=0.01)
     linear = tiny_config(variant="linear", units=4096)
     assert engine.capacity_used(filled(linear, 60)) == pytest.approx(60 / measured_capacity(linear))
 
