@@ -9,6 +9,7 @@ import json
 import os
 import uuid
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,6 +18,7 @@ from safetensors.torch import save
 
 from memory_core import engine
 from memory_core.config import MemoryConfig
+from memory_core.consolidation.forget import LISTED_MAX
 from memory_core.encoding.encoder import Encoder
 from memory_core.encoding.registry import open_encoder
 from memory_core.errors import Conflict, CorruptData, InvalidInput, NotFound
@@ -27,6 +29,8 @@ from memory_core.results import (
     CapacityReport,
     ConsolidateResult,
     EncodedObservation,
+    ForgetReceipt,
+    ForgetSelection,
     InferOptions,
     InferResult,
     Metadata,
@@ -113,6 +117,7 @@ class NeuralMemory:
         *,
         domain: str | None = None,
         session: str | None = None,
+        occurred_at: str | None = None,
         metadata: Metadata | None = None,
         learning_rate: float | None = None,
     ) -> tuple[ObserveOutcome, ...]:
@@ -120,7 +125,9 @@ class NeuralMemory:
         texts = [text] if isinstance(text, str) else list(text)
         batch = [
             EncodedObservation(
-                observation=Observation(text=one, domain=domain, session=session, metadata=metadata or {}),
+                observation=Observation(
+                    text=one, domain=domain, session=session, occurred_at=occurred_at, metadata=metadata or {}
+                ),
                 encoded=encoded,
             )
             for one, encoded in zip(texts, self._encoder.encode(texts), strict=True)
@@ -161,6 +168,21 @@ class NeuralMemory:
         plan = engine.ConsolidationPlan(steps=steps, ewc_lambda=ewc_lambda)
         self.state, result = engine.consolidate(self.state, NAME, plan, on_progress)
         return result
+
+    def forget(self, subject: str | None = None, *, is_dry_run: bool = False, **conditions: Any) -> ForgetReceipt:
+        """Leave out what meets every condition, with what was measured of it before and after.
+
+        ``conditions``: fields of ForgetSelection such as ``patterns`` or ``occurred_from``. Files that were saved
+        before are not touched. A dry run only tells what would go.
+        """
+        selection = ForgetSelection(subject=subject, **conditions)
+        chosen = engine.cut(self.state, selection)
+        encoded = self._encoder.encode(list(chosen.texts_to_encode)) if chosen.texts_to_encode else []
+        state, receipt = engine.forget(self.state, NAME, selection, encoded)
+        if is_dry_run:
+            return replace(receipt, is_dry_run=True, exemplars=chosen.removed[:LISTED_MAX])
+        self.state = state
+        return receipt
 
     def stats(self) -> CapacityReport:
         """How full it is, measured."""

@@ -30,6 +30,7 @@ from memory_core.results import (
     SurpriseResult,
 )
 from memory_core.state import MemoryState, to_keys
+from memory_core.time_range import TimeRange
 
 CONFIDENCE_BIAS: Final = -3.2
 CONFIDENCE_COSINE: Final = 2.0
@@ -95,13 +96,20 @@ def _checked_channels(options: InferOptions) -> tuple[Channel, ...]:
 
 
 def _allowed_slots(state: MemoryState, options: InferOptions) -> np.ndarray:
-    if options.domain is None and not options.metadata:
+    if options.domain is None and not options.metadata and _time_of(options).is_open:
         return np.arange(state.pattern_count)
-    fits = [any(_fits(exemplar, options) for exemplar in slot) for slot in state.bank.exemplars]
+    time = _time_of(options)
+    fits = [any(_fits(exemplar, options, time) for exemplar in slot) for slot in state.bank.exemplars]
     return np.flatnonzero(fits)
 
 
-def _fits(exemplar: Exemplar, options: InferOptions) -> bool:
+def _time_of(options: InferOptions) -> TimeRange:
+    return TimeRange.between(options.occurred_from, options.occurred_to)
+
+
+def _fits(exemplar: Exemplar, options: InferOptions, time: TimeRange) -> bool:
+    if not time.holds(exemplar.occurred_at):
+        return False
     if options.domain is not None and exemplar.domain != options.domain:
         return False
     return all(exemplar.metadata.get(name) == value for name, value in options.metadata.items())
@@ -110,7 +118,7 @@ def _fits(exemplar: Exemplar, options: InferOptions) -> bool:
 def _matches(
     state: MemoryState, scores: ChannelScores, allowed: np.ndarray, options: InferOptions
 ) -> tuple[PatternMatch, ...]:
-    total = scores.total_n[allowed]
+    total, time = scores.total_n[allowed], _time_of(options)
     order = np.argsort(-total, kind="stable")[: options.pattern_limit]
     weights = np.exp(total - total.max())
     weights /= weights.sum()
@@ -118,7 +126,9 @@ def _matches(
         PatternMatch(
             pattern=PatternId(state.bank.pattern_id(int(allowed[position]))),
             weight=float(weights[position]),
-            exemplars=tuple(item for item in state.bank.exemplars[int(allowed[position])] if _fits(item, options)),
+            exemplars=tuple(
+                item for item in state.bank.exemplars[int(allowed[position])] if _fits(item, options, time)
+            ),
             channels={name: float(part_n[allowed[position]]) for name, part_n in scores.parts.items()},
         )
         for position in order

@@ -305,7 +305,8 @@ class MemoryStats:
 class InferOptions:
     """How to read.
 
-    pattern_limit: patterns returned. domain, metadata: keep only exemplars that match all given values.
+    pattern_limit: patterns returned. domain, metadata: keep only exemplars that match all given values. occurred_from,
+    occurred_to: keep only those that occurred in between (ISO 8601, inclusive; a date means its whole day).
     channels: score with these only (None: all of ``CHANNELS``).
     """
 
@@ -313,6 +314,8 @@ class InferOptions:
     channels: tuple[Channel, ...] | None = None
     domain: str | None = None
     metadata: Metadata = field(default_factory=dict)
+    occurred_from: str | None = None
+    occurred_to: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -74,6 +74,8 @@ def infer(
     prompt: Annotated[str, typer.Argument(help="The question.")],
     patterns: Annotated[int, typer.Option(min=1, max=50, help="Patterns to show.")] = 5,
     domain: DomainOption = None,
+    since: Annotated[str | None, typer.Option(help="Only what occurred then or later (ISO 8601).")] = None,
+    until: Annotated[str | None, typer.Option(help="Only what occurred then or before (ISO 8601).")] = None,
     url: UrlOption = None,
     local: LocalOption = False,
     as_json: JsonOption = False,
@@ -81,7 +83,7 @@ def infer(
     """Answer from what was learned."""
     parsed = parse_memory_name(name)
     check_text(prompt, "prompt")
-    options = InferOptions(pattern_limit=patterns, domain=domain)
+    options = InferOptions(pattern_limit=patterns, domain=domain, occurred_from=since, occurred_to=until)
     answer = run(lambda memories: memories.infer(parsed, prompt, options), url=url, is_local=local)
     if as_json:
         output.print_json(answer)

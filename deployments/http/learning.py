@@ -43,6 +43,8 @@ async def infer(name: NameParam, body: InferRequest, backend: BackendParam) -> I
     """Answer from what was learned; changes nothing."""
     check_text(body.prompt, "prompt")
     check_label(body.domain, "domain")
+    check_label(body.occurred_from, "occurred_from")
+    check_label(body.occurred_to, "occurred_to")
     check_metadata(body.metadata, "metadata filter")
     return await backend.infer(name, body.prompt, body.to_options())
 

@@ -170,6 +170,8 @@ class InferRequest(Body):
     channels: list[Channel] | None = Field(default=None, min_length=1, description="Score with these only.")
     domain: Label | None = None
     metadata: MetadataField = Field(default_factory=dict)
+    occurred_from: Label | None = None
+    occurred_to: Label | None = None
 
     def to_options(self) -> InferOptions:
         """The core's value."""
@@ -178,6 +180,8 @@ class InferRequest(Body):
             channels=tuple(self.channels) if self.channels is not None else None,
             domain=self.domain,
             metadata=dict(self.metadata),
+            occurred_from=self.occurred_from,
+            occurred_to=self.occurred_to,
         )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import fields
-from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
 from memory_core.encoding.words import analyze
@@ -11,10 +10,9 @@ from memory_core.errors import InvalidInput
 from memory_core.ids import PatternId
 from memory_core.patterns.word_table import is_content, word_ids
 from memory_core.results import Exemplar, ForgetSelection
+from memory_core.time_range import TimeRange
 
 SUBJECT_LENGTH_MAX: Final = 1_024
-_DATE_LENGTH: Final = 10
-_END_OF_DAY: Final = timedelta(days=1) - timedelta(microseconds=1)
 
 
 class Chooser:
@@ -29,8 +27,7 @@ class Chooser:
         self._words = None if selection.subject is None else _subject_words(selection.subject, language)
         self._patterns = frozenset(selection.patterns)
         self._first, self._last = selection.seq_from, selection.seq_to
-        self._begin = None if selection.occurred_from is None else _bound(selection.occurred_from, is_end=False)
-        self._end = None if selection.occurred_to is None else _bound(selection.occurred_to, is_end=True)
+        self._time = TimeRange.between(selection.occurred_from, selection.occurred_to)
 
     def is_about(self, text: str) -> bool:
         """True when a subject is given and the text has all its content words."""
@@ -42,17 +39,9 @@ class Chooser:
             (not self._patterns or pattern in self._patterns)
             and (self._first is None or exemplar.seq >= self._first)
             and (self._last is None or exemplar.seq <= self._last)
-            and self._is_in_time(exemplar.occurred_at)
+            and self._time.holds(exemplar.occurred_at)
             and (self._words is None or self.is_about(exemplar.text))
         )
-
-    def _is_in_time(self, occurred_at: str | None) -> bool:
-        if self._begin is None and self._end is None:
-            return True
-        moment = None if occurred_at is None else _parse(occurred_at)
-        if moment is None:
-            return False
-        return (self._begin is None or moment >= self._begin) and (self._end is None or moment <= self._end)
 
 
 def _subject_words(subject: str, language: str) -> frozenset[int]:
@@ -64,25 +53,3 @@ def _subject_words(subject: str, language: str) -> frozenset[int]:
     if not words:
         raise InvalidInput("The subject has no word that carries meaning.", hint="Name a person, a thing or a topic.")
     return words
-
-
-def _bound(text: str, *, is_end: bool) -> datetime:
-    moment = _parse(text)
-    if moment is None:
-        raise InvalidInput(
-            "A bound of the time range is not an ISO 8601 time.", hint="Write it like 2026-01-31 or 2026-01-31T12:00Z."
-        )
-    return moment + _END_OF_DAY if is_end and len(text.strip()) == _DATE_LENGTH else moment
-
-
-def _parse(text: str) -> datetime | None:
-    """A time as UTC (which it is taken for without an offset), None when it is none."""
-    try:
-        stripped = text.strip()
-        if len(stripped) == _DATE_LENGTH:
-            day = date.fromisoformat(stripped)
-            return datetime(day.year, day.month, day.day, tzinfo=UTC)
-        moment = datetime.fromisoformat(stripped)
-        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-    except (ValueError, OverflowError):
-        return None

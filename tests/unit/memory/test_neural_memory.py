@@ -57,6 +57,31 @@ def test_everything_a_memory_can_do_is_there(memory: NeuralMemory) -> None:
     assert repr(memory) == "NeuralMemory(hash, sparse, 3 observations, 3/64)"
 
 
+def test_answers_can_be_kept_to_a_range_of_time(memory: NeuralMemory) -> None:
+    memory.observe("The ferry costs nine euros.", occurred_at="2025-03-01T10:00:00Z")
+    memory.observe("The ferry costs ten euros.", occurred_at="2026-03-01T10:00:00Z")
+
+    def answered(**options: str) -> set[str]:
+        found = memory.infer("What does the ferry cost?", **options)
+        return {item.text for match in found.patterns for item in match.exemplars}
+
+    assert answered(occurred_to="2025-03-01") == {"The ferry costs nine euros."}
+    assert answered(occurred_from="2025-12-31") == {"The ferry costs ten euros."}
+    assert TALK[0] in answered()
+    with pytest.raises(InvalidInput, match="time range"):
+        answered(occurred_from="soon")
+
+
+def test_a_forgotten_subject_leaves_with_a_measured_receipt(memory: NeuralMemory) -> None:
+    told = memory.forget("Lisbon", is_dry_run=True)
+    assert [item.text for item in told.exemplars] == [TALK[0]]
+    assert memory.stats().pairs == 3
+    receipt = memory.forget("Lisbon")
+    assert (receipt.exemplars_removed, receipt.recall_before, receipt.recall_after) == (1, 1.0, 0.0)
+    assert receipt.surprise_after > receipt.surprise_before
+    assert memory.stats().pairs == 2
+
+
 def test_a_saved_memory_goes_on_bit_by_bit(memory: NeuralMemory, tmp_path: Path) -> None:
     memory.save(tmp_path / "talk.memory")
     loaded = NeuralMemory.load(tmp_path / "talk.memory")
