@@ -91,7 +91,9 @@ def draw(curve: Sequence[dict[str, float]], file: Path) -> None:
     for name, label in (("newest_tenth", "newest tenth"), ("all", "everything"), ("oldest_tenth", "oldest tenth")):
         axes.plot(multiples, [row[name] for row in curve], marker="o", label=label)
     axes.plot(multiples, [min(1.0, 1.0 / multiple) for multiple in multiples], "k:", label="units / observations")
+    axes.axvline(1.0, color="grey", linewidth=0.8)
     axes.set(xlabel="observations / units", ylabel="recall@1 by exact text", ylim=(0, 1.03))
+    axes.set_title("What is still known beyond the budget of units")
     axes.legend()
     axes.grid(alpha=0.3)
     figure.tight_layout()

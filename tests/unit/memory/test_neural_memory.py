@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import doctest
+import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -32,6 +34,17 @@ def test_the_example_in_its_documentation_runs() -> None:
 
     result = doctest.testmod(memory_core.memory)
     assert (result.failed, result.attempted > 5) == (0, True)
+
+
+def test_the_page_about_the_library_runs_without_ray(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[3] / "docs" / "library.md").read_text(encoding="utf-8")
+    (program,) = re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL)
+    program += "\nimport sys\nassert 'ray' not in sys.modules and 'fastapi' not in sys.modules\n"
+    environment = {**os.environ, "PYTHONPATH": str(Path(memory_core.__file__).parents[1])}
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=tmp_path, env=environment
+    )
+    assert "Ann: In winter it leaves at noon." in done.stdout
 
 
 def test_importing_the_package_loads_no_torch() -> None:
