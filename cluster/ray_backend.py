@@ -48,7 +48,6 @@ from memory_core.results import (
     SurpriseResult,
 )
 from memory_core.retelling import retell
-from memory_core.storage.archive import ArchiveHead
 from memory_core.volume_storage import VolumeStorage
 
 CALL_DEADLINE_S: Final = 60.0
@@ -329,9 +328,8 @@ class RayBackend(VolumeStorage):
     async def _ask_volume(self, method: str, *args: Any) -> Any:
         return await self._keepers.call(self._catalog, Call("storage", (method, *args)))
 
-    async def _export_current(self, name: MemoryName) -> ArchiveHead:
-        head: ArchiveHead = await self._ask(name, "write", "export_head")
-        return head
+    async def _ask_owner(self, name: MemoryName, method: str, *args: Any) -> Any:
+        return await self._ask(name, "read", method, *args)
 
     async def _ask(self, name: MemoryName, door: str, method: str, *args: Any, **options: Any) -> Any:
         return await self._with_memory(name, lambda known: self._call(known, door, method, *args, **options))

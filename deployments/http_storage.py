@@ -4,16 +4,27 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator, Iterator
-from typing import Any, TypeVar
+from dataclasses import asdict
+from typing import Any, Final, TypeVar
 
 import httpx
 
 from deployments.error_map import error_from_answer
 from memory_core.errors import Unavailable
 from memory_core.ids import MemoryName, Tag
-from memory_core.storage_results import Export, ExportFormat, ImportResult
+from memory_core.storage_results import (
+    CollectResult,
+    Export,
+    ExportFormat,
+    ImportResult,
+    PruneResult,
+    RetentionPolicy,
+    VerifyReport,
+)
 
 _Answer = TypeVar("_Answer")
+# What reads a whole memory or volume takes as long as that takes.
+_PATIENT: Final[dict[str, Any]] = {"timeout": 3600.0, "headers": {"X-Request-Timeout": "3600"}}
 
 
 class RemoteStorage:
@@ -24,6 +35,10 @@ class RemoteStorage:
 
     async def _ask(self, kind: type[_Answer], method: str, path: str, body: object = None, **extra: Any) -> _Answer:
         """Send one request and parse its answer."""
+        raise NotImplementedError
+
+    async def _send(self, method: str, path: str, body: object = None, **extra: Any) -> httpx.Response:
+        """Send one request."""
         raise NotImplementedError
 
     async def export(self, name: MemoryName, *, tag: Tag | None = None, form: ExportFormat = "nmem") -> Export:
@@ -49,6 +64,35 @@ class RemoteStorage:
             content=archive,
             headers={"Content-Type": "application/octet-stream"},
         )
+
+    async def verify(self, name: MemoryName | None = None) -> VerifyReport:
+        """See StorageBackend."""
+        path = "/v1/volume/verify" if name is None else f"/v1/memories/{name}/verify"
+        return await self._ask(VerifyReport, "POST", path, **_PATIENT)
+
+    async def delete_checkpoint(self, name: MemoryName, tag: Tag) -> None:
+        """See StorageBackend."""
+        await self._send("DELETE", f"/v1/memories/{name}/checkpoints/{tag}")
+
+    async def retention(self, name: MemoryName) -> RetentionPolicy:
+        """See StorageBackend."""
+        return await self._ask(RetentionPolicy, "GET", f"/v1/memories/{name}/retention")
+
+    async def set_retention(self, name: MemoryName, policy: RetentionPolicy) -> RetentionPolicy:
+        """See StorageBackend."""
+        return await self._ask(RetentionPolicy, "PUT", f"/v1/memories/{name}/retention", asdict(policy))
+
+    async def prune(
+        self, name: MemoryName, *, policy: RetentionPolicy | None = None, is_dry_run: bool = False
+    ) -> PruneResult:
+        """See StorageBackend."""
+        body = {"dry_run": is_dry_run} | ({} if policy is None else {"policy": asdict(policy)})
+        return await self._ask(PruneResult, "POST", f"/v1/memories/{name}/prune", body)
+
+    async def collect_garbage(self, *, grace_s: float = 3600.0, is_dry_run: bool = False) -> CollectResult:
+        """See StorageBackend."""
+        body = {"grace_s": grace_s, "dry_run": is_dry_run}
+        return await self._ask(CollectResult, "POST", "/v1/volume/gc", body, **_PATIENT)
 
 
 async def _pieces(answer: httpx.Response, base_url: str) -> AsyncIterator[bytes]:

@@ -22,20 +22,24 @@ from memory_core.progress import OnProgress
 
 
 class _RateColumn(ProgressColumn):
-    """Observations per second so far."""
+    """Things per second so far."""
+
+    def __init__(self, unit: str) -> None:
+        super().__init__()
+        self._unit = unit
 
     def render(self, task: Task) -> Text:
         """See rich."""
-        return Text(f"{task.finished_speed or task.speed or 0.0:.0f} obs/s")
+        return Text(f"{task.finished_speed or task.speed or 0.0:.0f} {self._unit}")
 
 
-def progress_bar(console: Console) -> Progress:
-    """A bar that counts observations, for whatever takes more than a second."""
+def progress_bar(console: Console, unit: str = "obs/s") -> Progress:
+    """A bar that counts observations or another ``unit``, for whatever takes more than a second."""
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
-        _RateColumn(),
+        _RateColumn(unit),
         TimeRemainingColumn(),
         console=console,
         transient=not console.is_terminal,

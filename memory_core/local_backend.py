@@ -43,7 +43,6 @@ from memory_core.results import (
     SurpriseResult,
 )
 from memory_core.retelling import Story, retell
-from memory_core.storage.archive import ArchiveHead
 from memory_core.storage.object_store import ObjectStore
 from memory_core.storage.open_store import open_store
 from memory_core.volume import Volume
@@ -207,8 +206,8 @@ class LocalBackend(VolumeStorage):
     async def _ask_volume(self, method: str, *args: Any) -> Any:
         return await self._in_thread(lambda: getattr(self._volume, method)(*args))
 
-    async def _export_current(self, name: MemoryName) -> ArchiveHead:
-        return await self._with_writer(name, lambda writer: writer.export_head())
+    async def _ask_owner(self, name: MemoryName, method: str, *args: Any) -> Any:
+        return await self._with_writer(name, lambda writer: getattr(writer, method)(*args))
 
     async def _story(self, name: MemoryName) -> Story:
         """What a memory was told; also of one whose encoder is not served any more."""

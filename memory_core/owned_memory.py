@@ -199,7 +199,7 @@ class OwnedMemory:
         """Store the current state by content, unless the newest head names just that."""
         if self.files.has_checkpoint(tag):
             raise checkpoint_exists(self.name, tag)
-        snapshot = self.write_shared() if include_momentum else self._write_without_momentum()
+        snapshot = self._write_shared() if include_momentum else self._write_without_momentum()
         self.checkpoint = Checkpoint(
             memory=self.name,
             tag=tag,
@@ -214,13 +214,10 @@ class OwnedMemory:
         )
         return on.CheckpointWritten()
 
-    def write_shared(self) -> Snapshot:
-        """The current state by content; writes nothing when the newest head names just that."""
-        snapshot = self.head.snapshot
-        if not self._is_head_current or not snapshot.is_shared or snapshot.blobs is None:
-            parts = self.state.to_parts()
-            snapshot = self.files.write_shared(parts.blobs, _facts(self._current, parts, self.weight_hash()))
-        return snapshot
+    def parts_now(self) -> tuple[Snapshot, StateParts]:
+        """The current state taken apart, and the snapshot that it would have, without blobs."""
+        parts = self.state.to_parts()
+        return _facts(self._current, parts, self.weight_hash()).to_snapshot(None), parts
 
     def publish_checkpoint(self) -> on.CheckpointPublished:
         """Make the written checkpoint exist under its tag."""
@@ -229,6 +226,8 @@ class OwnedMemory:
 
     def load_checkpoint(self, tag: Tag, *, restore_momentum: bool = True) -> on.CheckpointLoaded:
         """Read a checkpoint as the candidate."""
+        found = self.shelf.find(self.name, tag)
+        self.files.pin(found.snapshot)
         found = self.shelf.find(self.name, tag)
         lineage = branched(found.snapshot.lineage, _fresh_branch())
         snapshot = replace(found.snapshot, lineage=lineage)
@@ -338,6 +337,15 @@ class OwnedMemory:
     @property
     def _current(self) -> Candidate:
         return Candidate(self.state, self.seq, self.lineage)
+
+    def _write_shared(self) -> Snapshot:
+        """The current state by content; writes nothing when the newest head names just that."""
+        snapshot = self.head.snapshot
+        if self._is_head_current and snapshot.is_shared and snapshot.blobs is not None:
+            self.files.pin(snapshot)
+            return snapshot
+        parts = self.state.to_parts()
+        return self.files.write_shared(parts.blobs, _facts(self._current, parts, self.weight_hash()))
 
     def _write_without_momentum(self) -> Snapshot:
         state = self.state.clone()

@@ -21,16 +21,26 @@ from memory_core.stored_states import load_state
 
 
 def archive_head(
-    memory: str, tag: str | None, description: str, config: MemoryConfig, snapshot: Snapshot
+    memory: str,
+    tag: str | None,
+    description: str,
+    config: MemoryConfig,
+    snapshot: Snapshot,
+    members: tuple[Member, ...] | None,
 ) -> ArchiveHead:
-    """The manifest of an archive of a stored state; its blobs are shared ones."""
+    """The manifest of an archive of a state."""
     facts = snapshot.to_dict()
     del facts["blobs"], facts["size_bytes"]
-    blobs = snapshot.blobs
-    members = None if blobs is None else tuple(_member(group, ref) for group, ref in sorted(blobs.items()))
     return ArchiveHead(
         memory=memory, tag=tag, description=description, config=config.to_dict(), facts=facts, members=members
     )
+
+
+def members_of(snapshot: Snapshot) -> tuple[Member, ...] | None:
+    """The files of a state that is stored in shared blobs."""
+    if snapshot.blobs is None:
+        return None
+    return tuple(Member(group, ref.sha256, ref.size_bytes) for group, ref in sorted(snapshot.blobs.items()))
 
 
 def blob_of(member: Member) -> BlobRef:
@@ -50,14 +60,18 @@ def snapshot_of(head: ArchiveHead) -> Snapshot:
 def require_sound_state(store: ObjectStore, head: ArchiveHead) -> None:
     """Load what was imported, as a recovery would; InvalidInput when it cannot become a memory."""
     try:
-        load_state(store, MemoryConfig.from_dict(head.config), snapshot_of(head))
+        load_archived(store, head)
     except (CorruptData, InvalidInput) as error:
         raise _does_not_fit() from error
 
 
-def json_lines(store: ObjectStore, head: ArchiveHead) -> bytes:
+def load_archived(store: ObjectStore, head: ArchiveHead) -> MemoryState:
+    """The state of which a manifest speaks, from shared blobs."""
+    return load_state(store, MemoryConfig.from_dict(head.config), snapshot_of(head))
+
+
+def json_lines(head: ArchiveHead, state: MemoryState) -> bytes:
     """A state for people: a line of facts, then one line per exemplar, pattern by pattern in order of birth."""
-    state = load_state(store, MemoryConfig.from_dict(head.config), snapshot_of(head))
     facts = {key: head.facts[key] for key in ("seq", "weight_hash", "observation_count", "pattern_count")}
     first = {"memory": head.memory, "tag": head.tag, "description": head.description, "config": head.config, **facts}
     return b"".join(_line(value) for value in (first, *_exemplar_lines(state)))
@@ -82,10 +96,6 @@ def _line(value: dict[str, Any]) -> bytes:
         return json.dumps(value, ensure_ascii=False).encode() + b"\n"
     except UnicodeEncodeError:
         return json.dumps(value).encode() + b"\n"
-
-
-def _member(group: str, ref: BlobRef) -> Member:
-    return Member(group, ref.sha256, ref.size_bytes)
 
 
 def _does_not_fit() -> NeuralMemoryError:

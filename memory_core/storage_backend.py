@@ -6,7 +6,15 @@ from collections.abc import AsyncIterator
 from typing import Protocol
 
 from memory_core.ids import MemoryName, Tag
-from memory_core.storage_results import Export, ExportFormat, ImportResult
+from memory_core.storage_results import (
+    CollectResult,
+    Export,
+    ExportFormat,
+    ImportResult,
+    PruneResult,
+    RetentionPolicy,
+    VerifyReport,
+)
 
 
 class StorageBackend(Protocol):
@@ -25,4 +33,30 @@ class StorageBackend(Protocol):
         Conflict (MEMORY_EXISTS, ENCODER_MISMATCH), InvalidInput (ARCHIVE_INVALID, ARCHIVE_TRUNCATED, ARCHIVE_VERSION),
         TooLarge.
         """
+        ...
+
+    async def verify(self, name: MemoryName | None = None) -> VerifyReport:
+        """Read again all that a memory reaches, or without a name all that belongs to no single memory. Read-only."""
+        ...
+
+    async def delete_checkpoint(self, name: MemoryName, tag: Tag) -> None:
+        """Unpublish a version; memories made from it stay. NotFound (CHECKPOINT_NOT_FOUND)."""
+        ...
+
+    async def retention(self, name: MemoryName) -> RetentionPolicy:
+        """By which rules ``prune`` works on a memory."""
+        ...
+
+    async def set_retention(self, name: MemoryName, policy: RetentionPolicy) -> RetentionPolicy:
+        """Replace the rules; deletes nothing."""
+        ...
+
+    async def prune(
+        self, name: MemoryName, *, policy: RetentionPolicy | None = None, is_dry_run: bool = False
+    ) -> PruneResult:
+        """Unpublish the versions that no rule (of ``policy``, else of the memory) keeps."""
+        ...
+
+    async def collect_garbage(self, *, grace_s: float = 3600.0, is_dry_run: bool = False) -> CollectResult:
+        """Delete what nothing on the volume reaches and what has lain for ``grace_s``; safe beside all other work."""
         ...

@@ -6,17 +6,28 @@ from functools import lru_cache
 
 from memory_core.config import MemoryConfig
 from memory_core.ids import MemoryName, Seq, Tag
-from memory_core.portable import archive_head, blob_of, json_lines, require_sound_state, snapshot_of
+from memory_core.portable import (
+    archive_head,
+    blob_of,
+    json_lines,
+    load_archived,
+    members_of,
+    require_sound_state,
+    snapshot_of,
+)
 from memory_core.results import CheckpointPage, ForkResult, MemoryInfo, MemoryPage
 from memory_core.state import MemoryState
 from memory_core.storage.archive import ArchiveHead, Member
 from memory_core.storage.blobs import get_bytes
 from memory_core.storage.catalog import Catalog, MemoryEntry
 from memory_core.storage.checkpoints import CheckpointShelf
+from memory_core.storage.collect import collect_garbage
 from memory_core.storage.lineage import NEW_LINEAGE
 from memory_core.storage.manifest import Snapshot
 from memory_core.storage.object_store import ObjectStore
-from memory_core.storage_results import ImportResult
+from memory_core.storage.retention import expired, read_policy, write_policy
+from memory_core.storage.verify import Verifier
+from memory_core.storage_results import CollectResult, ImportResult, PruneResult, RetentionPolicy, VerifyReport
 from memory_core.writer import MemoryWriter, WriterSettings
 
 
@@ -58,7 +69,7 @@ class Volume:
     def export_head(self, name: MemoryName, tag: Tag) -> ArchiveHead:
         """The manifest of an archive of a checkpoint; NotFound (MEMORY_NOT_FOUND, CHECKPOINT_NOT_FOUND)."""
         found = self._shelf.find(name, tag)
-        return archive_head(name, tag, found.description, found.config, found.snapshot)
+        return archive_head(name, tag, found.description, found.config, found.snapshot, members_of(found.snapshot))
 
     def export_member(self, member: Member) -> bytes:
         """Checked bytes of a file of an archive."""
@@ -66,7 +77,7 @@ class Volume:
 
     def export_lines(self, head: ArchiveHead) -> bytes:
         """The state as readable lines of JSON."""
-        return json_lines(self.store, head)
+        return json_lines(head, load_archived(self.store, head))
 
     def import_member(self, member: Member, data: bytes) -> None:
         """Store the checked bytes of a file of an archive, where a manifest may name them."""
@@ -74,9 +85,10 @@ class Volume:
 
     def import_memory(self, name: MemoryName, head: ArchiveHead) -> ImportResult:
         """Publish a memory whose files were all imported, after loading it once. InvalidInput, or Conflict."""
-        require_sound_state(self.store, head)
         snapshot = snapshot_of(head)
-        self._catalog.create(name, MemoryConfig.from_dict(head.config), snapshot, self._now())
+        with self._shelf.holding(snapshot):
+            require_sound_state(self.store, head)
+            self._catalog.create(name, MemoryConfig.from_dict(head.config), snapshot, self._now())
         return ImportResult(
             memory=name,
             source=head.memory if head.tag is None else f"{head.memory}@{head.tag}",
@@ -84,6 +96,37 @@ class Volume:
             observation_count=snapshot.observation_count,
             pattern_count=snapshot.pattern_count,
         )
+
+    def verify(self, name: MemoryName | None) -> VerifyReport:
+        """Read everything again that a memory reaches, or all that belongs to no single memory. Changes nothing."""
+        verifier = Verifier(self.store)
+        return verifier.rest() if name is None else verifier.memory(name)
+
+    def delete_checkpoint(self, name: MemoryName, tag: Tag) -> None:
+        """Unpublish a version; its blobs stay for the garbage collection. NotFound."""
+        self._shelf.delete(name, tag)
+
+    def retention(self, name: MemoryName) -> RetentionPolicy:
+        """By which rules ``prune`` works."""
+        return read_policy(self.store, self.find(name).uid)
+
+    def set_retention(self, name: MemoryName, policy: RetentionPolicy) -> RetentionPolicy:
+        """Replace the rules; deletes nothing."""
+        write_policy(self.store, self.find(name).uid, policy)
+        return policy
+
+    def prune(self, name: MemoryName, policy: RetentionPolicy | None, is_dry_run: bool) -> PruneResult:
+        """Unpublish versions that no rule keeps, oldest first."""
+        every = self._shelf.newest_first(name)
+        gone = expired(every, policy or self.retention(name), self._settings.clock())
+        for item in reversed(gone) if not is_dry_run else ():
+            self._shelf.delete(name, item.tag, must_exist=False)
+        removed = tuple(item.tag for item in gone)
+        return PruneResult(memory=name, is_dry_run=is_dry_run, removed=removed, kept_count=len(every) - len(gone))
+
+    def collect_garbage(self, grace_s: float, is_dry_run: bool) -> CollectResult:
+        """Delete what nothing reaches; see ``storage.collect``."""
+        return collect_garbage(self.store, grace_s, is_dry_run=is_dry_run)
 
     def require_free(self, name: MemoryName) -> None:
         """Conflict (MEMORY_EXISTS) when the name is taken."""

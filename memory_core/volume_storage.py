@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Final
 
 from memory_core.encoding.encoder import EncoderPool
 from memory_core.errors import Conflict
 from memory_core.ids import EncoderId, MemoryName, Tag
 from memory_core.storage.archive import ArchiveHead, Member, read_archive, write_archive
-from memory_core.storage_results import Export, ExportFormat, ImportResult
+from memory_core.storage_results import (
+    CollectResult,
+    Export,
+    ExportFormat,
+    ImportResult,
+    PruneResult,
+    RetentionPolicy,
+    VerifyReport,
+)
 
 ARCHIVE_BYTES_MAX: Final = 16 << 30
 
@@ -23,17 +31,21 @@ class VolumeStorage:
         """Call a method of the volume."""
         raise NotImplementedError
 
-    async def _export_current(self, name: MemoryName) -> ArchiveHead:
-        """Let the owner of a memory store its state as it is now."""
+    async def _ask_owner(self, name: MemoryName, method: str, *args: Any) -> Any:
+        """Call a method of the writer of a memory."""
         raise NotImplementedError
 
     async def export(self, name: MemoryName, *, tag: Tag | None = None, form: ExportFormat = "nmem") -> Export:
         """See StorageBackend."""
-        head = await (self._export_current(name) if tag is None else self._ask_volume("export_head", name, tag))
-        if form == "nmem":
-            return Export(size_bytes=head.size_bytes, chunks=write_archive(head, self._export_member))
-        lines = await self._ask_volume("export_lines", head)
-        return Export(size_bytes=len(lines), chunks=_one(lines))
+        if tag is None and form == "jsonl":
+            return _lines(await self._ask_owner(name, "export_lines"))
+        if tag is None:
+            current = await self._ask_owner(name, "export_head")
+            return _archive(current, lambda member: self._ask_owner(name, "export_member", current, member))
+        head = await self._ask_volume("export_head", name, tag)
+        if form == "jsonl":
+            return _lines(await self._ask_volume("export_lines", head))
+        return _archive(head, lambda member: self._ask_volume("export_member", member))
 
     async def import_memory(self, name: MemoryName, archive: AsyncIterator[bytes]) -> ImportResult:
         """See StorageBackend. Whatever was stored of a refused archive is garbage that ``collect_garbage`` removes."""
@@ -46,9 +58,36 @@ class VolumeStorage:
         result: ImportResult = await self._ask_volume("import_memory", name, head)
         return result
 
-    async def _export_member(self, member: Member) -> bytes:
-        data: bytes = await self._ask_volume("export_member", member)
-        return data
+    async def verify(self, name: MemoryName | None = None) -> VerifyReport:
+        """See StorageBackend."""
+        report: VerifyReport = await self._ask_volume("verify", name)
+        return report
+
+    async def delete_checkpoint(self, name: MemoryName, tag: Tag) -> None:
+        """See StorageBackend."""
+        await self._ask_volume("delete_checkpoint", name, tag)
+
+    async def retention(self, name: MemoryName) -> RetentionPolicy:
+        """See StorageBackend."""
+        policy: RetentionPolicy = await self._ask_volume("retention", name)
+        return policy
+
+    async def set_retention(self, name: MemoryName, policy: RetentionPolicy) -> RetentionPolicy:
+        """See StorageBackend."""
+        now: RetentionPolicy = await self._ask_volume("set_retention", name, policy)
+        return now
+
+    async def prune(
+        self, name: MemoryName, *, policy: RetentionPolicy | None = None, is_dry_run: bool = False
+    ) -> PruneResult:
+        """See StorageBackend."""
+        result: PruneResult = await self._ask_volume("prune", name, policy, is_dry_run)
+        return result
+
+    async def collect_garbage(self, *, grace_s: float = 3600.0, is_dry_run: bool = False) -> CollectResult:
+        """See StorageBackend."""
+        result: CollectResult = await self._ask_volume("collect_garbage", grace_s, is_dry_run)
+        return result
 
     async def _import_member(self, member: Member, data: bytes) -> None:
         await self._ask_volume("import_member", member, data)
@@ -62,6 +101,14 @@ class VolumeStorage:
                 hint="Serve the encoder it was made with: keys of another one mean nothing to it.",
                 memory=name,
             )
+
+
+def _archive(head: ArchiveHead, read: Callable[[Member], Awaitable[bytes]]) -> Export:
+    return Export(size_bytes=head.size_bytes, chunks=write_archive(head, read))
+
+
+def _lines(data: bytes) -> Export:
+    return Export(size_bytes=len(data), chunks=_one(data))
 
 
 async def _one(data: bytes) -> AsyncIterator[bytes]:

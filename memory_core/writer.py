@@ -19,6 +19,7 @@ from memory_core.config import MemoryConfig
 from memory_core.consolidation.forget import LISTED_MAX
 from memory_core.durability import Durability
 from memory_core.errors import Fenced, Internal, InvalidInput, LearningFailed, ReadOnly, Unavailable
+from memory_core.export_shelf import ExportShelf
 from memory_core.group_commit import GroupCommit, Waiting
 from memory_core.holders import with_holders
 from memory_core.ids import Epoch, MemoryName, RequestId, Seq, Tag
@@ -28,7 +29,7 @@ from memory_core.lifecycle.machine import JournalLimits, Phase
 from memory_core.memory_owner import Group, MemoryOwner, OnEffect
 from memory_core.observe_request import ObserveRequest, accept_observe, idempotency_mismatch
 from memory_core.owned_memory import Clock, OwnedMemory, utc_now
-from memory_core.portable import archive_head
+from memory_core.portable import archive_head, json_lines
 from memory_core.progress import Progress, ProgressBoard
 from memory_core.results import (
     CheckpointInfo,
@@ -50,7 +51,7 @@ from memory_core.results import (
 )
 from memory_core.retelling import Story, story_of
 from memory_core.state import MemoryState
-from memory_core.storage.archive import ArchiveHead
+from memory_core.storage.archive import ArchiveHead, Member
 from memory_core.storage.lineage import common_observation_count
 from memory_core.storage.object_store import ObjectStore
 from memory_core.storage.records import JournalRecord
@@ -85,6 +86,7 @@ class MemoryWriter(WriterInsight):
         self._owner = MemoryOwner(self._memory, settings.limits, settings.on_effect)
         self._lane = threading.Lock()
         self._board = ProgressBoard()
+        self._exports = ExportShelf()
         self._groups: GroupCommit[ObserveRequest, ObserveResult] = GroupCommit(
             self._commit, settings.durability.group_max, settings.durability.delay_s(store)
         )
@@ -211,10 +213,26 @@ class MemoryWriter(WriterInsight):
             return _made(self._memory.checkpoint).to_info()
 
     def export_head(self) -> ArchiveHead:
-        """The current state as an archive's manifest; its tensors are stored by content and belong to nobody."""
-        with self._lane:
+        """The current state as an archive's manifest; ``export_member`` gives its files."""
+        with self._lane, self._memory.state_lock:
             self._owner.require_serving()
-            return archive_head(self._name, None, "", self.config, self._memory.write_shared())
+            snapshot, parts = self._memory.parts_now()
+        members = self._exports.put(snapshot.weight_hash, parts.blobs)
+        return archive_head(self._name, None, "", self.config, snapshot, members)
+
+    def export_member(self, head: ArchiveHead, member: Member) -> bytes:
+        """A file of an export; Unavailable (EXPORT_LOST) when it was not kept."""
+        data = self._exports.get(head.facts["weight_hash"], member)
+        if member == head.files[-1]:
+            self._exports.drop(head.facts["weight_hash"])
+        return data
+
+    def export_lines(self) -> bytes:
+        """The current state as readable lines of JSON."""
+        with self._lane, self._memory.state_lock:
+            self._owner.require_serving()
+            snapshot, _ = self._memory.parts_now()
+            return json_lines(archive_head(self._name, None, "", self.config, snapshot, None), self._memory.state)
 
     def list_checkpoints(self, prefix: str = "", limit: int = 100, cursor: str | None = None) -> CheckpointPage:
         """Checkpoints, newest first."""

@@ -11,10 +11,10 @@ from typing import Any, Final, TypeVar, cast
 from cluster.placement_report import PlacementReport
 from deployments.access.audit import AuditTrail
 from deployments.access.limits import DAY_S, Rates
-from deployments.access.principal import Principal, Scope, caller
+from deployments.access.principal import EVERY_MEMORY, Principal, Scope, caller
 from memory_core.backend import MemoryBackend
 from memory_core.config import MemoryConfig
-from memory_core.errors import NeuralMemoryError, Overloaded
+from memory_core.errors import Forbidden, NeuralMemoryError, Overloaded
 from memory_core.ids import EncoderId, MemoryName, Seq, Tag
 from memory_core.insight_results import AttentionMap, DiffResult, ExplainResult, MergeResult, PredictResult
 from memory_core.progress import OnProgress
@@ -38,7 +38,15 @@ from memory_core.results import (
     RollbackResult,
     SurpriseResult,
 )
-from memory_core.storage_results import Export, ExportFormat, ImportResult
+from memory_core.storage_results import (
+    CollectResult,
+    Export,
+    ExportFormat,
+    ImportResult,
+    PruneResult,
+    RetentionPolicy,
+    VerifyReport,
+)
 
 QUOTA_RETRY_S: Final = 3600.0
 _PAGE: Final = 1000
@@ -220,6 +228,41 @@ class AuthorizedBackend:
         who = await self._creator(name)
         return await _shown(who, self._inner.import_memory(who.stored(name), archive))
 
+    async def verify(self, name: MemoryName | None = None) -> VerifyReport:
+        """See MemoryBackend."""
+        who = _with_scope("admin") if name is not None else _operator()
+        return await _shown(who, self._inner.verify(None if name is None else who.stored(name)))
+
+    async def delete_checkpoint(self, name: MemoryName, tag: Tag) -> None:
+        """See MemoryBackend."""
+        who = _with_scope("admin")
+        async with self._audited(who, "delete-checkpoint", name):
+            await _shown(who, self._inner.delete_checkpoint(who.stored(name), tag))
+
+    async def retention(self, name: MemoryName) -> RetentionPolicy:
+        """See MemoryBackend."""
+        who = caller()
+        return await _shown(who, self._inner.retention(who.stored(name)))
+
+    async def set_retention(self, name: MemoryName, policy: RetentionPolicy) -> RetentionPolicy:
+        """See MemoryBackend."""
+        who = _with_scope("admin")
+        async with self._audited(who, "set-retention", name):
+            return await _shown(who, self._inner.set_retention(who.stored(name), policy))
+
+    async def prune(
+        self, name: MemoryName, *, policy: RetentionPolicy | None = None, is_dry_run: bool = False
+    ) -> PruneResult:
+        """See MemoryBackend."""
+        who = _with_scope("admin")
+        async with self._audited(who, "prune", name):
+            return await _shown(who, self._inner.prune(who.stored(name), policy=policy, is_dry_run=is_dry_run))
+
+    async def collect_garbage(self, *, grace_s: float = 3600.0, is_dry_run: bool = False) -> CollectResult:
+        """See MemoryBackend."""
+        who = _operator()
+        return await _shown(who, self._inner.collect_garbage(grace_s=grace_s, is_dry_run=is_dry_run))
+
     async def owner_pid(self, name: MemoryName) -> int:
         """Which process holds a memory, for operators."""
         who = _with_scope("admin")
@@ -280,6 +323,18 @@ class AuthorizedBackend:
 def _with_scope(scope: Scope) -> Principal:
     who = caller()
     who.require(scope)
+    return who
+
+
+def _operator() -> Principal:
+    """Whoever may work on the volume as a whole: it is shared by all tenants."""
+    who = _with_scope("admin")
+    if who.prefix or who.memories != EVERY_MEMORY:
+        raise Forbidden(
+            "This key is not for the volume as a whole.",
+            code="VOLUME_NOT_ALLOWED",
+            hint="Use an admin key of the default tenant for all memories.",
+        )
     return who
 
 

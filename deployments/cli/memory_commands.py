@@ -48,7 +48,7 @@ def create(
 
 def list_(url: UrlOption = None, local: LocalOption = False, as_json: JsonOption = False) -> None:
     """List the memories."""
-    memories = run(_all_memories, url=url, is_local=local)
+    memories = run(all_memories, url=url, is_local=local)
     rows = [asdict(info) for info in memories]
     if as_json:
         output.print_json({"memories": rows})
@@ -88,7 +88,8 @@ def delete(
     output.out.print(f"Deleted {parsed}.")
 
 
-async def _all_memories(memories: Connection) -> list[MemoryInfo]:
+async def all_memories(memories: Connection) -> list[MemoryInfo]:
+    """Every memory, page after page."""
     found: list[MemoryInfo] = []
     cursor: str | None = None
     while True:

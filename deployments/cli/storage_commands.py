@@ -1,9 +1,11 @@
-"""export, import."""
+"""export, import, verify, prune, retention, gc."""
 
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import AsyncIterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Final, cast
 
@@ -11,12 +13,22 @@ import typer
 
 from deployments.cli import output
 from deployments.cli.connection import Connection, run
+from deployments.cli.memory_commands import all_memories
 from deployments.cli.options import JsonOption, LocalOption, NameArgument, UrlOption
-from memory_core.errors import InvalidInput
-from memory_core.ids import parse_memory_name, parse_tag
-from memory_core.storage_results import ExportFormat
+from deployments.progress import progress_bar
+from memory_core.errors import CorruptData, InvalidInput
+from memory_core.ids import MemoryName, parse_memory_name, parse_tag
+from memory_core.storage_results import ExportFormat, RetentionPolicy, VerifyReport
 
 _PIECE_BYTES: Final = 1 << 18
+_DURATION: Final = re.compile(r"(\d{1,9})([smhd])")
+_UNIT_S: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+KeepLastOption = Annotated[int | None, typer.Option(min=0, help="Keep so many of the newest.")]
+KeepYoungerOption = Annotated[str | None, typer.Option(help="Keep what is younger: 12h, 30d.")]
+KeepTaggedOption = Annotated[
+    bool, typer.Option("--keep-tagged/--all-tags", help="Keep all but periodic ones, whose tags begin with auto-.")
+]
 
 
 def export(
@@ -62,6 +74,138 @@ def import_(
             f"weights {result.weight_hash[:12]}.",
             markup=False,
         )
+
+
+def verify(
+    name: Annotated[
+        str | None, typer.Argument(metavar="[NAME]", help="The memory; the whole volume if absent.")
+    ] = None,
+    url: UrlOption = None,
+    local: LocalOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Read every stored byte again; exit code 1 when something is damaged."""
+    parsed = None if name is None else parse_memory_name(name)
+    reports = run(lambda memories: _verify(memories, parsed), url=url, is_local=local)
+    damages = [damage for report in reports for damage in report.damages]
+    objects, size_bytes = (
+        sum(getattr(one, field) for one in reports) for field in ("objects_checked", "bytes_checked")
+    )
+    if as_json:
+        found = [asdict(damage) for damage in damages]
+        totals = {"objects_checked": objects, "bytes_checked": size_bytes}
+        output.print_json({"memory": parsed, "is_intact": not damages, **totals, "damages": found})
+    else:
+        for damage in damages:
+            output.out.print(
+                f"damaged  {damage.key}\n  {damage.cause}\n  {damage.next_step}", markup=False, soft_wrap=True
+            )
+        output.out.print(f"{len(damages)} damaged of {objects} objects, {size_bytes} bytes read.")
+    if damages:
+        raise typer.Exit(1)
+
+
+def prune(
+    name: NameArgument,
+    keep_last: KeepLastOption = None,
+    keep_younger_than: KeepYoungerOption = None,
+    keep_tagged: KeepTaggedOption = True,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would go.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    url: UrlOption = None,
+    local: LocalOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Delete the checkpoints that no rule keeps: the rules given here, or those of the memory."""
+    parsed = parse_memory_name(name)
+    policy = _policy(keep_last, keep_younger_than, keep_tagged)
+    if not yes and not dry_run:
+        typer.confirm(f"Delete checkpoints of {parsed}? It cannot be undone (--dry-run shows which)", abort=True)
+    chosen = None if policy == RetentionPolicy() else policy
+    result = run(lambda memories: memories.prune(parsed, policy=chosen, is_dry_run=dry_run), url=url, is_local=local)
+    if as_json:
+        output.print_json(result)
+        return
+    verb = "Would delete" if result.is_dry_run else "Deleted"
+    output.out.print(f"{verb} {len(result.removed)} checkpoints, kept {result.kept_count}.")
+    for tag in result.removed:
+        output.out.print(f"  {tag}", markup=False)
+
+
+def retention(
+    name: NameArgument,
+    keep_last: KeepLastOption = None,
+    keep_younger_than: KeepYoungerOption = None,
+    keep_tagged: KeepTaggedOption = True,
+    clear: Annotated[bool, typer.Option("--clear", help="Keep everything.")] = False,
+    url: UrlOption = None,
+    local: LocalOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Show the rules that prune follows, or replace them."""
+    parsed = parse_memory_name(name)
+    policy = _policy(keep_last, keep_younger_than, keep_tagged)
+
+    async def work(memories: Connection) -> RetentionPolicy:
+        if policy == RetentionPolicy() and not clear:
+            return await memories.retention(parsed)
+        return await memories.set_retention(parsed, RetentionPolicy() if clear else policy)
+
+    found = run(work, url=url, is_local=local)
+    if as_json:
+        output.print_json(found)
+    else:
+        output.print_fields(found)
+
+
+def gc(
+    grace: Annotated[str, typer.Option(help="Leave what is younger: 30s, 10m, 1h, 7d.")] = "1h",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would go.")] = False,
+    url: UrlOption = None,
+    local: LocalOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Delete what nothing on the volume reaches."""
+    grace_s = float(_seconds(grace))
+    result = run(lambda one: one.collect_garbage(grace_s=grace_s, is_dry_run=dry_run), url=url, is_local=local)
+    if as_json:
+        output.print_json(result)
+        return
+    verb = "Would delete" if result.is_dry_run else "Deleted"
+    output.out.print(
+        f"{verb} {result.blobs_removed} blobs, {result.orphans_removed} nameless memories and "
+        f"{result.leftovers_removed} leftovers: {result.bytes_removed} bytes."
+    )
+
+
+def _policy(keep_last: int | None, keep_younger_than: str | None, keep_tagged: bool) -> RetentionPolicy:
+    younger_s = None if keep_younger_than is None else _seconds(keep_younger_than)
+    return RetentionPolicy(keep_last=keep_last, keep_younger_than_s=younger_s, keep_tagged=keep_tagged)
+
+
+def _seconds(text: str) -> int:
+    found = _DURATION.fullmatch(text)
+    if found is None:
+        raise InvalidInput(f"{ascii(text)} is no span of time.", hint="Give a number with s, m, h or d, as in 7d.")
+    return int(found[1]) * _UNIT_S[found[2]]
+
+
+async def _verify(memories: Connection, name: MemoryName | None) -> list[VerifyReport]:
+    """One memory, or each in turn and then what belongs to none."""
+    if name is not None:
+        return [await memories.verify(name)]
+    rest = await memories.verify()
+    try:
+        names = [info.name for info in await all_memories(memories)]
+    except CorruptData:  # the rest has named it
+        return [rest]
+    reports = [rest]
+    with progress_bar(output.err, "memories/s") as bar:
+        task = bar.add_task("verify", total=len(names))
+        for one in names:
+            reports.append(await memories.verify(one))
+            bar.advance(task)
+    return reports
 
 
 async def _write_whole(chunks: AsyncIterator[bytes], to: Path) -> int:

@@ -55,6 +55,21 @@ def checkpoints(
     output.print_rows([asdict(info) for info in page.checkpoints], columns, "No checkpoints yet.")
 
 
+def delete_checkpoint(
+    name: NameArgument,
+    tag: TagArgument,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    url: UrlOption = None,
+    local: LocalOption = False,
+) -> None:
+    """Delete a checkpoint. Memories that were forked from it stay."""
+    parsed, parsed_tag = parse_memory_name(name), parse_tag(tag)
+    if not yes:
+        typer.confirm(f"Delete the checkpoint {parsed_tag} of {parsed}? This cannot be undone", abort=True)
+    run(lambda memories: memories.delete_checkpoint(parsed, parsed_tag), url=url, is_local=local)
+    output.out.print(f"Deleted {parsed_tag} of {parsed}.", markup=False)
+
+
 def restore(
     name: NameArgument,
     tag: TagArgument,

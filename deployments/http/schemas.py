@@ -21,6 +21,7 @@ from memory_core.results import (
     ObserveResult,
     SurpriseResult,
 )
+from memory_core.storage_results import RetentionPolicy
 
 Label = Annotated[str, Field(description="A short string that is compared, not learned.", examples=["docs"])]
 MetadataField = Annotated[
@@ -350,6 +351,38 @@ class DeletePlan(BaseModel):
     pattern_count: int
     state_bytes: int
     checkpoint_tags: tuple[Tag, ...]
+
+
+class RetentionBody(Body):
+    """Every checkpoint that any rule keeps stays; without a number nothing is ever pruned."""
+
+    model_config = _example(keep_last=24, keep_younger_than_s=604800)
+
+    keep_last: int | None = Field(default=None, ge=0, le=1 << 40, description="So many of the newest.")
+    keep_younger_than_s: int | None = Field(default=None, ge=0, le=1 << 40)
+    keep_tagged: bool = Field(default=True, description="Keep all but periodic ones, whose tags begin with `auto-`.")
+
+    def to_policy(self) -> RetentionPolicy:
+        """The core's value."""
+        return RetentionPolicy(**self.model_dump())
+
+
+class PruneRequest(Body):
+    """By the memory's own rules, or by ``policy``."""
+
+    model_config = _example(dry_run=True)
+
+    policy: RetentionBody | None = None
+    dry_run: bool = Field(default=False, description="Only tell what would go.")
+
+
+class CollectRequest(Body):
+    """How long an object must have lain before it can be garbage."""
+
+    model_config = _example(dry_run=True)
+
+    grace_s: float = Field(default=3600.0, ge=0.0, le=1e9)
+    dry_run: bool = Field(default=False, description="Only tell what would go.")
 
 
 class OwnerAnswer(BaseModel):

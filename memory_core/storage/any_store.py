@@ -6,6 +6,8 @@ a volume unless the operator promises a single writer.
 
 from __future__ import annotations
 
+import time
+from datetime import datetime
 from typing import Any
 
 import fsspec
@@ -71,9 +73,13 @@ class AnyStore:
             self._fs.invalidate_cache()
             paths = self._fs.find(self._path(folder) if folder else self._root, detail=True)
         cut = len(self._root) + 1
-        found = [ListedObject(path[cut:], _stamp(info)) for path, info in paths.items()]
+        found = [_listed(path[cut:], info) for path, info in paths.items()]
         wanted = [item for item in found if item.key.startswith(prefix) and item.key > start_after]
         return sorted(wanted, key=lambda item: item.key)[:limit]
+
+    def sweep_temporary(self, older_than_s: float, *, is_dry_run: bool = False) -> int:
+        """See ObjectStore; an object is written whole or not at all."""
+        return 0
 
     def open_log(self, folder: str, first_segment: int) -> ObjectLog:
         """One object per frame."""
@@ -81,6 +87,21 @@ class AnyStore:
 
     def _path(self, key: str) -> str:
         return f"{self._root}/{key}"
+
+
+def _listed(key: str, info: dict[str, Any]) -> ListedObject:
+    return ListedObject(key, _stamp(info), int(info.get("size") or 0), _modified_s(info))
+
+
+def _modified_s(info: dict[str, Any]) -> float:
+    """Now, when the file system does not tell: what has no age is never old enough to be garbage."""
+    for field in ("mtime", "LastModified", "created"):
+        value = info.get(field)
+        if isinstance(value, int | float):
+            return float(value)
+        if isinstance(value, datetime):
+            return value.timestamp()
+    return time.time()
 
 
 def _stamp(info: dict[str, Any]) -> str:

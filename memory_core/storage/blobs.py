@@ -46,14 +46,16 @@ class BlobRef:
         return self.key == keys.blob(BlobId(self.sha256))
 
 
-def put_shared(store: ObjectStore, group: TensorGroup) -> BlobRef:
-    """Store a group by content; writes nothing when the volume has it."""
-    data = save(dict(group))
+def shared_ref(data: bytes) -> BlobRef:
+    """Where bytes that any manifest may name belong."""
     blob_id = BlobId(hashlib.sha256(data).hexdigest())
-    key = keys.blob(blob_id)
-    if not store.exists(key):
-        store.put(key, data)
-    return BlobRef(key, blob_id, len(data))
+    return BlobRef(keys.blob(blob_id), blob_id, len(data))
+
+
+def put_shared(store: ObjectStore, ref: BlobRef, data: bytes) -> None:
+    """Store bytes by content; writes nothing when the volume has them. The key must be pinned: see ``pins``."""
+    if not store.exists(ref.key):
+        store.put(ref.key, data)
 
 
 def put_private(store: ObjectStore, key: str, data: bytes) -> BlobRef:

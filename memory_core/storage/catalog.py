@@ -7,12 +7,13 @@ deletion removes the name first. A crash between leaves objects that no name rea
 from __future__ import annotations
 
 import threading
+import time
 import uuid
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from memory_core.config import MemoryConfig
-from memory_core.errors import Conflict, NeuralMemoryError, NotFound
+from memory_core.errors import Conflict, NeuralMemoryError, NotFound, Unavailable
 from memory_core.ids import Epoch, MemoryName
 from memory_core.placement_spec import PlacementSpec
 from memory_core.results import MemoryInfo, MemoryPage
@@ -22,6 +23,8 @@ from memory_core.storage.manifest import Head, Snapshot
 from memory_core.storage.object_store import ListedObject, ObjectStore
 
 PAGE_LIMIT_MAX: Final = 1000
+# Far below the age at which a garbage collection takes what has no name for the remains of a crash.
+_CREATE_MAX_S: Final = 600.0
 _CACHE_SIZE: Final = 10_000
 
 
@@ -79,7 +82,11 @@ class Catalog:
             parent=parent,
             placement=config.placement,
         )
+        started_at_s = time.monotonic()
         self._write_first_head(uid, config, snapshot, created_at, parent)
+        if time.monotonic() - started_at_s > _CREATE_MAX_S:
+            self._delete_all(uid)
+            raise Unavailable("Creating the memory took too long.", hint="Repeat the request.")
         if not create_document(self._store, keys.name(name), "memory", MemoryEntry(uid, info).to_dict()):
             self._delete_all(uid)
             raise _memory_exists(name)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
 from memory_core.errors import NotFound
@@ -11,8 +13,9 @@ from memory_core.results import CheckpointPage, ForkResult
 from memory_core.storage import keys
 from memory_core.storage.catalog import Catalog
 from memory_core.storage.documents import read_document
-from memory_core.storage.manifest import Checkpoint
+from memory_core.storage.manifest import Checkpoint, Snapshot
 from memory_core.storage.object_store import ListedObject, ObjectStore
+from memory_core.storage.pins import Pin, pin
 
 PAGE_LIMIT_MAX: Final = 1000
 _CACHE_SIZE: Final = 10_000
@@ -44,20 +47,42 @@ class CheckpointShelf:
         self, name: MemoryName, prefix: str = "", limit: int = 100, cursor: str | None = None
     ) -> CheckpointPage:
         """A page, newest first; ``cursor`` is the position of the last line of the page before."""
-        uid = self._catalog.find(name).uid
-        listed = self._store.list_objects(keys.checkpoints(uid) + prefix)
-        found = [item for raw in listed if (item := self._read_listed(raw)) is not None and item.tag.startswith(prefix)]
-        rest = sorted((item for item in found if cursor is None or _position(item) < cursor), key=_position)[::-1]
+        found = self.newest_first(name, prefix)
+        rest = [item for item in found if cursor is None or _position(item) < cursor]
         page = rest[: max(1, min(limit, PAGE_LIMIT_MAX))]
         return CheckpointPage(
             checkpoints=tuple(item.to_info() for item in page),
             next_cursor=_position(page[-1]) if len(page) < len(rest) else None,
         )
 
+    def newest_first(self, name: MemoryName, prefix: str = "") -> list[Checkpoint]:
+        """All checkpoints whose tag begins with ``prefix``."""
+        uid = self._catalog.find(name).uid
+        listed = self._store.list_objects(keys.checkpoints(uid) + prefix)
+        found = [item for raw in listed if (item := self._read_listed(raw)) is not None and item.tag.startswith(prefix)]
+        return sorted(found, key=_position, reverse=True)
+
+    def delete(self, name: MemoryName, tag: Tag, *, must_exist: bool = True) -> None:
+        """Unpublish a version; NotFound unless it is there."""
+        key = keys.checkpoint(self._catalog.find(name).uid, tag)
+        if must_exist and not self._store.exists(key):
+            raise _checkpoint_not_found(name, tag)
+        self._store.delete(key)
+
+    @contextmanager
+    def holding(self, snapshot: Snapshot) -> Iterator[Pin]:
+        """Keep the blobs of a snapshot while a manifest that names them is made."""
+        made = pin(self._store, [ref.key for ref in (snapshot.blobs or {}).values()])
+        try:
+            yield made
+        finally:
+            made.release()
+
     def fork(self, name: MemoryName, tag: Tag, new_name: MemoryName, created_at: str) -> ForkResult:
         """A new memory that starts from a checkpoint and names its blobs; Conflict when the new name is taken."""
-        source = self.find(name, tag)
-        self._catalog.create(new_name, source.config, source.snapshot, created_at, parent=f"{name}@{tag}")
+        with self.holding(self.find(name, tag).snapshot):
+            source = self.find(name, tag)
+            self._catalog.create(new_name, source.config, source.snapshot, created_at, parent=f"{name}@{tag}")
         return ForkResult(memory=new_name, parent=name, parent_tag=tag, weight_hash=source.snapshot.weight_hash)
 
     def _read_listed(self, item: ListedObject) -> Checkpoint | None:

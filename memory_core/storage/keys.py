@@ -10,6 +10,8 @@
     memories/<uid>/state/<epoch>-<number>/<part>     tensors that one head alone reaches
     memories/<uid>/journal/<epoch>/<segment>.log     records since a head
     memories/<uid>/checkpoints/<tag>.json            published versions
+    memories/<uid>/retention.json                    which of them may be pruned
+    pins/<id>, condemned/<id>                        blobs about to be named, about to be deleted: see ``pins``
 
 Numbers have ten digits, so byte order is number order. A memory lives under a uid that is never used again: a name
 that was deleted and taken anew cannot meet old records.
@@ -20,6 +22,11 @@ from __future__ import annotations
 from memory_core.ids import BlobId, Epoch, MemoryName, Tag
 
 NAMES = "names/"
+BLOBS = "blobs/"
+MEMORIES = "memories/"
+PINS = "pins/"
+CONDEMNED = "condemned/"
+PROBES = "probes/"
 
 
 def volume() -> str:
@@ -29,7 +36,17 @@ def volume() -> str:
 
 def probe(nonce: str) -> str:
     """A key for trying the volume at start."""
-    return f"probes/{nonce}"
+    return PROBES + nonce
+
+
+def pin(nonce: str) -> str:
+    """Blobs that somebody is about to name."""
+    return PINS + nonce
+
+
+def condemned(nonce: str) -> str:
+    """Blobs that somebody is about to delete."""
+    return CONDEMNED + nonce
 
 
 def name(memory: MemoryName) -> str:
@@ -95,6 +112,11 @@ def checkpoints(uid: str) -> str:
 def checkpoint(uid: str, tag: Tag) -> str:
     """One published version."""
     return f"{checkpoints(uid)}{tag}.json"
+
+
+def retention(uid: str) -> str:
+    """The policy by which checkpoints are pruned."""
+    return f"memories/{uid}/retention.json"
 
 
 def last_part(key: str) -> str:

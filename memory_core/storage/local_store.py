@@ -8,6 +8,7 @@ sees them. The file system must support hard links and fsync (ext4, xfs, btrfs, 
 from __future__ import annotations
 
 import os
+import time
 import uuid
 from collections.abc import Callable
 from pathlib import Path
@@ -78,6 +79,16 @@ class LocalStore:
         with storage_errors("list", prefix):
             found = [item for item in self._walk(folder) if item.key.startswith(prefix) and item.key > start_after]
         return sorted(found, key=lambda item: item.key)[:limit]
+
+    def sweep_temporary(self, older_than_s: float, *, is_dry_run: bool = False) -> int:
+        """See ObjectStore."""
+        limit_s = time.time() - older_than_s
+        with storage_errors("sweep", _TEMPORARY):
+            entries = list(os.scandir(self._root / _TEMPORARY))
+            old = [entry for entry in entries if entry.is_file() and entry.stat().st_mtime <= limit_s]
+            for entry in old if not is_dry_run else []:
+                Path(entry.path).unlink(missing_ok=True)
+        return len(old)
 
     def open_log(self, folder: str, first_segment: int) -> LocalLog:
         """One file that grows: an append costs one write and one fdatasync."""
@@ -164,7 +175,8 @@ def _listed(entry: os.DirEntry[str], key: str) -> list[ListedObject]:
         info = entry.stat(follow_symlinks=False)
     except FileNotFoundError:
         return []
-    return [ListedObject(key, f"{info.st_mtime_ns:x}-{info.st_size:x}-{info.st_ino:x}")]
+    stamp = f"{info.st_mtime_ns:x}-{info.st_size:x}-{info.st_ino:x}"
+    return [ListedObject(key, stamp, info.st_size, info.st_mtime)]
 
 
 def _place(temporary: Path, target: Path, place: Callable[[Path, Path], None]) -> None:

@@ -14,14 +14,25 @@ import torch
 from memory_core.errors import Conflict, CorruptData, Fenced, Internal, NotFound
 from memory_core.ids import Epoch, MemoryName, Seq, Tag
 from memory_core.storage import epochs, keys
-from memory_core.storage.blobs import BlobRef, TensorGroup, get_bytes, get_group, pack_group, put_private, put_shared
+from memory_core.storage.blobs import (
+    BlobRef,
+    TensorGroup,
+    get_bytes,
+    get_group,
+    pack_group,
+    put_private,
+    put_shared,
+    shared_ref,
+)
 from memory_core.storage.catalog import Catalog, memory_not_found
+from memory_core.storage.collect import delete_unreached
 from memory_core.storage.documents import create_document, read_document
 from memory_core.storage.journal import Journal, Run, delete_segments_before, read_run
 from memory_core.storage.lineage import Lineage
 from memory_core.storage.manifest import Checkpoint, Head, Snapshot
 from memory_core.storage.object_store import ObjectStore
-from memory_core.storage.reach import blobs_of_head, reached_blobs
+from memory_core.storage.pins import Pin, pin
+from memory_core.storage.reach import blobs_of_head
 from memory_core.storage.records import JournalRecord
 
 
@@ -36,7 +47,7 @@ class StateFacts:
     lineage: Lineage
     header: dict[str, Any]
 
-    def to_snapshot(self, blobs: dict[str, BlobRef]) -> Snapshot:
+    def to_snapshot(self, blobs: dict[str, BlobRef] | None) -> Snapshot:
         """The manifest entry once the tensors are stored."""
         return Snapshot(
             seq=self.seq,
@@ -68,6 +79,7 @@ class MemoryFiles:
         self._journal = Journal(store, uid, epoch)
         self._number = 0
         self._kept: tuple[Head, ...] = ()
+        self._pin: Pin | None = None
 
     @classmethod
     def claim(cls, store: ObjectStore, name: MemoryName) -> MemoryFiles:
@@ -133,10 +145,12 @@ class MemoryFiles:
 
     def publish_head(self, head: Head) -> None:
         """The instant that a recovery starts from this head."""
+        self._require_fresh_pin()
         key = keys.head(self.uid, head.epoch, head.number)
         if not create_document(self._store, key, "head", head.to_dict()):
             raise Fenced("This epoch's head exists already.", hint="Reopen the memory.", epoch=self.epoch)
         self._kept = (*self._kept, head)[-2:]
+        self.unpin()
 
     def next_number(self) -> int:
         """Numbers of this epoch's heads and checkpoints, in order of their making."""
@@ -157,7 +171,23 @@ class MemoryFiles:
 
     def write_shared(self, groups: Mapping[str, TensorGroup], facts: StateFacts) -> Snapshot:
         """Store a state by content, for any manifest to name."""
-        return facts.to_snapshot({group: put_shared(self._store, tensors) for group, tensors in groups.items()})
+        packed = {group: pack_group(tensors) for group, tensors in groups.items()}
+        snapshot = facts.to_snapshot({group: shared_ref(data) for group, data in packed.items()})
+        self.pin(snapshot)
+        for group, ref in (snapshot.blobs or {}).items():
+            put_shared(self._store, ref, packed[group])
+        return snapshot
+
+    def pin(self, snapshot: Snapshot) -> None:
+        """Keep a snapshot's shared blobs until the next head is published, or another one is pinned."""
+        self.unpin()
+        self._pin = pin(self._store, [ref.key for ref in (snapshot.blobs or {}).values() if ref.is_shared])
+
+    def unpin(self) -> None:
+        """What was pinned is published, or will not be."""
+        if self._pin is not None:
+            self._pin.release()
+            self._pin = None
 
     def write_answers(self, number: int, data: bytes) -> BlobRef:
         """Store the table of idempotent answers for head ``number``."""
@@ -175,6 +205,7 @@ class MemoryFiles:
 
     def publish_checkpoint(self, checkpoint: Checkpoint) -> None:
         """Conflict (CHECKPOINT_EXISTS) when the tag is taken."""
+        self._require_fresh_pin()
         key = keys.checkpoint(self.uid, checkpoint.tag)
         if not create_document(self._store, key, "checkpoint", checkpoint.to_dict()):
             raise checkpoint_exists(self._name, checkpoint.tag)
@@ -201,13 +232,17 @@ class MemoryFiles:
         newest = self._head_key(self._kept[0])
         older = [item.key for item in self._store.list_objects(keys.heads(self.uid)) if item.key < newest]
         dropped = {key for head in older for key in blobs_of_head(self._store, head)}
-        for key in dropped - reached_blobs(self._store, frozenset(older)) if dropped else ():
-            self._store.delete(key)
+        delete_unreached(self._store, dropped, frozenset(older))
         self.prune()
 
     def close(self) -> None:
         """Release the journal's handle."""
         self._journal.close()
+        self.unpin()
+
+    def _require_fresh_pin(self) -> None:
+        if self._pin is not None:
+            self._pin.require_fresh()
 
     def _prune_states(self) -> None:
         reached = {ref.key for head in self._kept for ref in _private_refs(head)}

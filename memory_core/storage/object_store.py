@@ -18,10 +18,15 @@ from memory_core.errors import NotFound, Unavailable
 
 @dataclass(frozen=True, slots=True)
 class ListedObject:
-    """A key of a listing; ``stamp`` changes when the object is replaced, so it validates a cached copy."""
+    """A key of a listing; ``stamp`` changes when the object is replaced, so it validates a cached copy.
+
+    modified_s: seconds since 1970 by the store's clock.
+    """
 
     key: str
     stamp: str
+    size_bytes: int
+    modified_s: float
 
 
 class LogAppender(Protocol):
@@ -79,6 +84,10 @@ class ObjectStore(Protocol):
 
     def list_objects(self, prefix: str, *, start_after: str = "", limit: int | None = None) -> list[ListedObject]:
         """Keys that begin with ``prefix`` and are greater than ``start_after``, in byte order, at most ``limit``."""
+        ...
+
+    def sweep_temporary(self, older_than_s: float, *, is_dry_run: bool = False) -> int:
+        """Delete what crashed writes left where no listing sees it; returns how many."""
         ...
 
     def open_log(self, folder: str, first_segment: int) -> LogAppender:

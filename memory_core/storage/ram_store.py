@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from typing import Final
 
 from memory_core.storage.object_log import ObjectLog
@@ -14,13 +15,13 @@ class RamVolume:
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
-        self.objects: dict[str, tuple[bytes, int]] = {}
+        self.objects: dict[str, tuple[bytes, int, float]] = {}
         self.write_count = 0
 
     def write(self, key: str, data: bytes) -> None:
         """Store under the next stamp; the caller holds the lock."""
         self.write_count += 1
-        self.objects[key] = (bytes(data), self.write_count)
+        self.objects[key] = (bytes(data), self.write_count, time.time())
 
 
 _VOLUMES: Final[dict[str, RamVolume]] = {}
@@ -76,11 +77,15 @@ class RamStore:
         """See ObjectStore."""
         with self._volume.lock:
             found = [
-                ListedObject(key, str(stamp))
-                for key, (_, stamp) in self._volume.objects.items()
+                ListedObject(key, str(stamp), len(data), modified_s)
+                for key, (data, stamp, modified_s) in self._volume.objects.items()
                 if key.startswith(prefix) and key > start_after
             ]
         return sorted(found, key=lambda item: item.key)[:limit]
+
+    def sweep_temporary(self, older_than_s: float, *, is_dry_run: bool = False) -> int:
+        """See ObjectStore; an object is written whole or not at all."""
+        return 0
 
     def open_log(self, folder: str, first_segment: int) -> ObjectLog:
         """One object per frame."""

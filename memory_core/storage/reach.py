@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Final
 
 from memory_core.errors import CorruptData, NotFound
 from memory_core.ids import MemoryName, Tag
@@ -16,8 +15,6 @@ from memory_core.storage.documents import read_document
 from memory_core.storage.manifest import Checkpoint, Head, Snapshot
 from memory_core.storage.object_store import ObjectStore
 
-_MEMORIES: Final = "memories/"
-
 
 def blobs_of_head(store: ObjectStore, key: str) -> set[str]:
     """Keys of the shared blobs that one head names; none when it is gone."""
@@ -29,8 +26,8 @@ def blobs_of_head(store: ObjectStore, key: str) -> set[str]:
 
 def reached_blobs(store: ObjectStore, without: frozenset[str] = frozenset()) -> set[str]:
     """Keys of the shared blobs that any manifest of the volume names, ``without`` some. Reads every manifest."""
-    listed = [item.key for item in store.list_objects(_MEMORIES) if item.key not in without]
-    return {blob for key in listed for blob in _blobs_of(store, key)}
+    listed = [item.key for item in store.list_objects(keys.MEMORIES) if item.key not in without]
+    return {blob for key in listed for blob in shared_blobs(store, key)}
 
 
 def versions_holding(store: ObjectStore, name: MemoryName, is_held: Callable[[Exemplar], bool]) -> tuple[Tag, ...]:
@@ -46,7 +43,8 @@ def forks_of(store: ObjectStore, name: MemoryName, tags: frozenset[Tag]) -> tupl
     return tuple(child for child in parent_of if _descends(child, parent_of, origins))
 
 
-def _blobs_of(store: ObjectStore, key: str) -> set[str]:
+def shared_blobs(store: ObjectStore, key: str) -> set[str]:
+    """Keys of the shared blobs that an object of a memory names, if it is a manifest; none when it is gone."""
     kind = key.split("/")[2]
     if kind == "heads":
         return blobs_of_head(store, key)

@@ -85,6 +85,10 @@ class S3Store:
             start_after = page[-1].key
         return found
 
+    def sweep_temporary(self, older_than_s: float, *, is_dry_run: bool = False) -> int:
+        """See ObjectStore; an object is written whole or not at all."""
+        return 0
+
     def open_log(self, folder: str, first_segment: int) -> ObjectLog:
         """One object per frame."""
         return ObjectLog(self, folder, first_segment)
@@ -96,7 +100,10 @@ class S3Store:
                 "list_objects_v2", Bucket=self._bucket, Prefix=self._prefix + prefix, MaxKeys=limit, **after
             )
         cut = len(self._prefix)
-        listed = [ListedObject(item["Key"][cut:], item["ETag"]) for item in answer.get("Contents", [])]
+        listed = [
+            ListedObject(item["Key"][cut:], item["ETag"], item["Size"], item["LastModified"].timestamp())
+            for item in answer.get("Contents", [])
+        ]
         return listed, not answer.get("IsTruncated", False)
 
     def _holds(self, key: str, data: bytes) -> bool:

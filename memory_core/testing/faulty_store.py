@@ -115,6 +115,10 @@ class FaultyStore:
         self.pass_by("list_objects", prefix, Moment.BEFORE)
         return self.inner.list_objects(prefix, start_after=start_after, limit=limit)
 
+    def sweep_temporary(self, older_than_s: float, *, is_dry_run: bool = False) -> int:
+        """See ObjectStore."""
+        return self.inner.sweep_temporary(older_than_s, is_dry_run=is_dry_run)
+
     def open_log(self, folder: str, first_segment: int) -> FaultyLog:
         """See ObjectStore."""
         return FaultyLog(self, self.inner.open_log(folder, first_segment), folder)

@@ -11,7 +11,7 @@ import pytest
 from memory_core.backend import MemoryBackend
 from memory_core.errors import Conflict, InvalidInput, NotFound
 from memory_core.ids import MemoryName, Tag
-from memory_core.storage_results import ExportFormat
+from memory_core.storage_results import ExportFormat, RetentionPolicy
 from memory_core.testing.backend_fixtures import CAT, ORCHID, SHIP, BackendFixtures, fresh_name
 
 
@@ -93,3 +93,43 @@ class StorageConformance(BackendFixtures):
                 await backend.import_memory(half, pieces(bad))
             with pytest.raises(NotFound):
                 await backend.stats(half)
+
+    async def test_a_deleted_checkpoint_is_gone_and_its_fork_lives(
+        self, backend: MemoryBackend, name: MemoryName
+    ) -> None:
+        await self.learn(backend, name, CAT)
+        await backend.checkpoint(name, Tag("v1"))
+        child = fresh_name("child")
+        await backend.fork(name, Tag("v1"), child)
+        await backend.delete_checkpoint(name, Tag("v1"))
+        await backend.collect_garbage(grace_s=0.0)
+        assert (await backend.list_checkpoints(name)).checkpoints == ()
+        assert (await backend.stats(child)).observation_count == 1
+        with pytest.raises(NotFound) as raised:
+            await backend.delete_checkpoint(name, Tag("v1"))
+        assert raised.value.code == "CHECKPOINT_NOT_FOUND"
+
+    async def test_pruning_deletes_what_no_rule_keeps(self, backend: MemoryBackend, name: MemoryName) -> None:
+        for tag in ("auto-1", "release", "auto-2", "auto-3"):
+            await backend.checkpoint(name, Tag(tag))
+        assert await backend.retention(name) == RetentionPolicy()
+        assert (await backend.prune(name)).removed == ()
+        await backend.set_retention(name, RetentionPolicy(keep_last=1))
+        told = await backend.prune(name, is_dry_run=True)
+        assert (told.removed, told.kept_count) == (("auto-2", "auto-1"), 2)
+        assert (await backend.prune(name, policy=RetentionPolicy(keep_younger_than_s=3600))).removed == ()
+        assert (await backend.prune(name)).removed == told.removed
+        assert [item.tag for item in (await backend.list_checkpoints(name)).checkpoints] == ["auto-3", "release"]
+
+    async def test_a_sound_memory_verifies_and_a_missing_one_is_not_found(
+        self, backend: MemoryBackend, name: MemoryName
+    ) -> None:
+        await self.learn(backend, name, CAT)
+        await backend.checkpoint(name, Tag("v1"))
+        await self.learn(backend, name, SHIP)
+        report = await backend.verify(name)
+        assert (report.is_intact, report.damages) == (True, ())
+        assert report.objects_checked > 5
+        with pytest.raises(NotFound):
+            await backend.verify(fresh_name("nobody"))
+        assert (await backend.verify()).is_intact

@@ -16,8 +16,12 @@ from memory_core.errors import NeuralMemoryError
 from memory_core.ids import MemoryName, RequestId, Tag
 from memory_core.lifecycle.machine import JournalLimits
 from memory_core.results import MemoryStats, ObserveOptions
+from memory_core.storage.catalog import Catalog
+from memory_core.storage.checkpoints import CheckpointShelf
 from memory_core.storage.object_store import ObjectStore
 from memory_core.storage.ram_store import RamStore
+from memory_core.storage_results import RetentionPolicy
+from memory_core.stored_states import StoredStates
 from memory_core.testing.faulty_store import FaultyStore, Operation, do_nothing, lost
 from memory_core.testing.small_memory import tiny_config, tiny_observations
 from memory_core.volume import Volume
@@ -49,6 +53,14 @@ class World:
     def delete(self, name: MemoryName) -> None:
         self.writers.pop(name, None)
         self.volume.delete(name)
+
+    def carry(self, name: MemoryName, child: MemoryName) -> None:
+        """Out to an archive and in again."""
+        writer = self.writer(name)
+        head = writer.export_head()
+        for member in head.files:
+            self.volume.import_member(member, writer.export_member(head, member))
+        self.volume.import_memory(child, head)
 
     def stats(self, name: MemoryName) -> MemoryStats:
         return self.writer(name).stats()
@@ -129,6 +141,23 @@ class StorageMachine(RuleBasedStateMachine):
     def delete(self, name: MemoryName) -> None:
         self.both(lambda world: world.delete(name), frozenset({"MEMORY_NOT_FOUND"}))
 
+    @rule(name=NAMES, tag=TAGS)
+    def delete_a_checkpoint(self, name: MemoryName, tag: Tag) -> None:
+        self.both(lambda world: world.volume.delete_checkpoint(name, tag), frozenset({"CHECKPOINT_NOT_FOUND"}))
+
+    @rule(name=NAMES, keep=st.integers(0, 2))
+    def prune(self, name: MemoryName, keep: int) -> None:
+        policy = RetentionPolicy(keep_last=keep, keep_tagged=False)
+        self.both(lambda world: world.volume.prune(name, policy, is_dry_run=False))
+
+    @rule()
+    def collect_garbage(self) -> None:
+        self.both(lambda world: world.volume.collect_garbage(0.0, is_dry_run=False))
+
+    @rule(name=NAMES, child=NAMES)
+    def export_and_import(self, name: MemoryName, child: MemoryName) -> None:
+        self.both(lambda world: world.carry(name, child), frozenset({"MEMORY_EXISTS"}))
+
     @rule()
     def crash(self) -> None:
         self.real.crash()
@@ -140,6 +169,13 @@ class StorageMachine(RuleBasedStateMachine):
         expected = outcomes(lambda world: world.stats(name), self.model)
         assert outcomes(lambda world: world.writer(name), other) == expected
 
+    def everything_reachable_is_whole(self) -> None:
+        volume = Volume(self.faulty.inner)
+        for info in volume.list_memories().memories:
+            assert volume.verify(info.name).is_intact
+            for one, other in zip(versions(self.real, info.name), versions(self.model, info.name), strict=True):
+                assert one == other
+
     @invariant()
     def both_worlds_hold_the_same(self) -> None:
         if not hasattr(self, "real"):
@@ -147,6 +183,7 @@ class StorageMachine(RuleBasedStateMachine):
         hook, self.faulty.hook = self.faulty.hook, do_nothing
         for name in ("a", "b"):
             assert seen(self.real, MemoryName(name)) == seen(self.model, MemoryName(name))
+        self.everything_reachable_is_whole()
         self.faulty.hook = hook
 
 
@@ -157,6 +194,13 @@ def seen(world: World, name: MemoryName) -> Any:
     except NeuralMemoryError as error:
         return error.code
     return stats.weight_hash, stats.seq, stats.observation_count, stats.checkpoint_tags, stats.parent
+
+
+def versions(world: World, name: MemoryName) -> list[tuple[Tag, str]]:
+    """Every published version, loaded: ``load`` checks the bytes against their hashes, and the state against its."""
+    shelf = CheckpointShelf(world.store, Catalog(world.store))
+    states = StoredStates(world.store, shelf)
+    return [(tag, states.load(name, tag).weight_hash()) for tag in shelf.tags(name)]
 
 
 TestStorageMachine = StorageMachine.TestCase

@@ -73,3 +73,27 @@ def test_a_memory_goes_out_to_a_file_and_comes_back_under_another_name(run: Run,
     assert "ARCHIVE" not in run("export", "notes", "--format", "jsonl", "-o", tmp_path / "notes.jsonl").output
     assert "The lease ends in June." in (tmp_path / "notes.jsonl").read_text()
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+
+
+def test_versions_are_pruned_by_rule_and_deleted_by_name(run: Run) -> None:
+    for tag in ("auto-1", "auto-2", "release"):
+        assert run("checkpoint", "notes", tag).exit_code == 0
+    assert printed_json(run("retention", "notes", "--json"))["keep_last"] is None
+    assert printed_json(run("retention", "notes", "--keep-last", "1", "--json"))["keep_last"] == 1
+    assert "Would delete 1 checkpoints, kept 2." in run("prune", "notes", "--dry-run").stdout
+    assert printed_json(run("prune", "notes", "--yes", "--json"))["removed"] == ["auto-1"]
+    assert "Deleted release" in run("delete-checkpoint", "notes", "release", "--yes").stdout
+    assert [item["tag"] for item in printed_json(run("checkpoints", "notes", "--json"))["checkpoints"]] == ["auto-2"]
+    assert printed_json(run("gc", "--grace", "0s", "--json"))["is_dry_run"] is False
+    assert run("gc", "--grace", "soon").exit_code == 1
+
+
+def test_verify_says_what_is_damaged_and_exits_with_one(run: Run, tmp_path: Path) -> None:
+    assert run("checkpoint", "notes", "v1").exit_code == 0
+    assert run("verify").exit_code == run("verify", "notes").exit_code == 0
+    blob = next((tmp_path / "volume" / "blobs").glob("*/*"))
+    blob.write_bytes(blob.read_bytes()[:-1])
+    told = run("verify")
+    assert (told.exit_code, f"damaged  blobs/{blob.parent.name}/{blob.name}" in told.stdout) == (1, True)
+    found = run("verify", "notes", "--json")
+    assert (found.exit_code, json.loads(found.stdout)["is_intact"]) == (1, False)
