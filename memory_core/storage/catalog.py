@@ -6,7 +6,7 @@ deletion removes the name first. A crash between leaves objects that no name rea
 
 from __future__ import annotations
 
-import threading
+import contextlib
 import time
 import uuid
 from dataclasses import asdict, dataclass
@@ -19,13 +19,13 @@ from memory_core.placement_spec import PlacementSpec
 from memory_core.results import MemoryInfo, MemoryPage
 from memory_core.storage import epochs, keys
 from memory_core.storage.documents import create_document, read_document
+from memory_core.storage.lines import Line, line_key, lines_after
 from memory_core.storage.manifest import Head, Snapshot
-from memory_core.storage.object_store import ListedObject, ObjectStore
+from memory_core.storage.object_store import ObjectStore
 
 PAGE_LIMIT_MAX: Final = 1000
 # Far below the age at which a garbage collection takes what has no name for the remains of a crash.
 _CREATE_MAX_S: Final = 600.0
-_CACHE_SIZE: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +47,10 @@ class MemoryEntry:
 
 
 class Catalog:
-    """Names of one volume. Thread-safe. Entries read once are kept while their listing stamp stays the same."""
+    """Names of one volume. Thread-safe."""
 
     def __init__(self, store: ObjectStore) -> None:
         self._store = store
-        self._lock = threading.Lock()
-        self._entries: dict[ListedObject, MemoryEntry] = {}
 
     def find(self, name: MemoryName) -> MemoryEntry:
         """What the name means; NotFound (MEMORY_NOT_FOUND) when nothing."""
@@ -87,19 +85,24 @@ class Catalog:
         if time.monotonic() - started_at_s > _CREATE_MAX_S:
             self._delete_all(uid)
             raise Unavailable("Creating the memory took too long.", hint="Repeat the request.")
+        self._store.put(line_key(uid, info), b"")
         if not create_document(self._store, keys.name(name), "memory", MemoryEntry(uid, info).to_dict()):
+            self._store.delete(line_key(uid, info))
             self._delete_all(uid)
             raise _memory_exists(name)
         return info
 
     def list_memories(self, limit: int = 100, cursor: str | None = None) -> MemoryPage:
-        """A page in name order; ``cursor`` is the last name of the page before."""
+        """A page in name order; ``cursor`` is the last name of the page before. Two listings, whatever is on it."""
         wanted = max(1, min(limit, PAGE_LIMIT_MAX))
         listed = self._store.list_objects(keys.NAMES, start_after=keys.NAMES + (cursor or ""), limit=wanted + 1)
-        memories = [entry.info for item in listed[:wanted] if (entry := self._read_listed(item)) is not None]
+        names = [MemoryName(item.key.removeprefix(keys.NAMES)) for item in listed[:wanted]]
+        known = lines_after(self._store, cursor, wanted + 1)
+        found = [self._entry(name, known.get(name, [])) for name in names]
         is_last = len(listed) <= wanted
         return MemoryPage(
-            memories=tuple(memories), next_cursor=None if is_last else keys.last_part(listed[wanted - 1].key)
+            memories=tuple(entry.info for entry in found if entry is not None),
+            next_cursor=None if is_last else names[-1],
         )
 
     def delete(self, name: MemoryName) -> None:
@@ -107,6 +110,7 @@ class Catalog:
         entry = self.find(name)
         epochs.claim(self._store, entry.uid)
         self._store.delete(keys.name(name))
+        self._store.delete(line_key(entry.uid, entry.info))
         self._delete_all(entry.uid)
 
     def _write_first_head(
@@ -124,20 +128,26 @@ class Catalog:
         )
         create_document(self._store, keys.head(uid, Epoch(0), 1), "head", head.to_dict())
 
-    def _read_listed(self, item: ListedObject) -> MemoryEntry | None:
-        with self._lock:
-            known = self._entries.get(item)
-        if known is not None:
-            return known
+    def _entry(self, name: MemoryName, found: list[Line]) -> MemoryEntry | None:
+        """What a listed name means: its line says so, and where there is not just one, the name itself."""
+        if len(found) == 1 and found[0].info is not None:
+            return MemoryEntry(found[0].uid, found[0].info)
         try:
-            entry = read_document(self._store, item.key, "memory", MemoryEntry.from_dict)
+            entry = self.find(name)
         except NotFound:
             return None
-        with self._lock:
-            if len(self._entries) >= _CACHE_SIZE:
-                self._entries.clear()
-            self._entries[item] = entry
+        self._mend(entry, found)
         return entry
+
+    def _mend(self, entry: MemoryEntry, found: list[Line]) -> None:
+        """Leave the one line that a name should have; a volume that cannot be written stays as it is."""
+        right = line_key(entry.uid, entry.info)
+        with contextlib.suppress(Unavailable):
+            for line in found:
+                if line.key != right:
+                    self._store.delete(line.key)
+            if right not in {line.key for line in found}:
+                self._store.put(right, b"")
 
     def _delete_all(self, uid: str) -> None:
         """Claims go last: until then they fence."""

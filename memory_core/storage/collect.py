@@ -15,6 +15,7 @@ from memory_core.errors import NotFound
 from memory_core.storage import keys
 from memory_core.storage.catalog import MemoryEntry
 from memory_core.storage.documents import read_document
+from memory_core.storage.lines import name_of_line
 from memory_core.storage.object_store import ListedObject, ObjectStore
 from memory_core.storage.pins import PIN_LIFE_S, Condemnation, pinned
 from memory_core.storage.reach import reached_blobs
@@ -87,7 +88,14 @@ def _named_uids(store: ObjectStore) -> set[str]:
 
 def _leftovers(store: ObjectStore) -> list[ListedObject]:
     listed = [item for folder in (keys.PROBES, keys.PINS, keys.CONDEMNED) for item in store.list_objects(folder)]
-    return [item for item in listed if _age_s(item) >= 2 * PIN_LIFE_S]
+    return [item for item in (*listed, *_nameless_lines(store)) if _age_s(item) >= 2 * PIN_LIFE_S]
+
+
+def _nameless_lines(store: ObjectStore) -> list[ListedObject]:
+    """Lines of the listing that a crash left; a creation writes its line before its name, so they must be old."""
+    lines = store.list_objects(keys.LINES)
+    names = {item.key.removeprefix(keys.NAMES) for item in store.list_objects(keys.NAMES)}
+    return [item for item in lines if name_of_line(item.key) not in names]
 
 
 def _age_s(item: ListedObject) -> float:

@@ -4,6 +4,7 @@
 
     volume.json                                      format of the volume
     names/<name>                                     which uid a name means, and its line of the listing
+    lines/<name>!<line>                              that line again, where a listing returns it: see ``lines``
     blobs/<hh>/<sha256>                              tensors by content, shared by all memories
     memories/<uid>/epochs/<epoch>.json               one claim per writer
     memories/<uid>/heads/<epoch>-<number>.json       where recovery starts; the greatest key counts
@@ -22,6 +23,7 @@ from __future__ import annotations
 from memory_core.ids import BlobId, Epoch, MemoryName, Tag
 
 NAMES = "names/"
+LINES = "lines/"
 BLOBS = "blobs/"
 MEMORIES = "memories/"
 PINS = "pins/"
