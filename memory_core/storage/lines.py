@@ -14,7 +14,9 @@ from collections import defaultdict
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
+from memory_core.errors import NeuralMemoryError
 from memory_core.ids import MemoryName
+from memory_core.placement_spec import PlacementSpec
 from memory_core.results import MemoryInfo
 from memory_core.storage import keys
 from memory_core.storage.documents import canonical_json
@@ -65,6 +67,7 @@ def _parse(key: str) -> Line:
         values: list[Any] = json.loads(base64.urlsafe_b64decode(packed + "=" * (-len(packed) % 4)))
         fields = [field for field in MemoryInfo.__dataclass_fields__ if field != "name"]
         rest = dict(zip(fields, values[1:], strict=True))
+        rest["placement"] = PlacementSpec.from_dict(rest["placement"])
         return Line(key, values[0], MemoryInfo(name=name_of_line(key), **rest))
-    except (ValueError, TypeError, IndexError):
+    except (ValueError, TypeError, IndexError, NeuralMemoryError):
         return Line(key, packed, None)
