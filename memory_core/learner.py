@@ -1,6 +1,6 @@
 """How journal records move a state: the one way, live and in a replay, so that both lead to the same bits.
 
-Records that became durable together are learned together, which costs a third of learning them one by one. A group is
+Records that became durable together are learned together, which costs less than learning them one by one. A group is
 cut into batches by its content alone, so a replay of the journal's frames cuts alike.
 """
 
