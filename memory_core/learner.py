@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from memory_core import engine
-from memory_core.errors import InvalidInput, LearningFailed, NeuralMemoryError, ReadOnly, Saturated
+from memory_core.errors import InvalidInput, LearningFailed, ReadOnly, Saturated
 from memory_core.ids import Seq
 from memory_core.lifecycle.answers import Answer, AnswerTable, Refusal
 from memory_core.observe_request import content_digest
@@ -112,9 +112,10 @@ class Learner:
             self.state, outcomes = engine.observe(
                 self.state, record.observations, first_seq=record.first_seq, learning_rate=record.learning_rate
             )
-        except NeuralMemoryError as error:
+        except (ReadOnly, Saturated, InvalidInput) as error:
             refusal = Refusal.of(error)
         except Exception as error:
+            # Also LearningFailed: a step that is not finite is noticed after patterns were placed.
             raise BrokeOn(record) from error
         return self._answer(record, outcomes, self.state.observation_count, refusal)
 

@@ -258,6 +258,24 @@ def test_a_record_that_breaks_learning_is_left_out_for_ever(
         learn(third, "poison", request_id="p")
 
 
+def test_a_step_that_is_not_finite_leaves_no_pattern_behind(
+    open_writer: OpenWriter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer = open_writer()
+    learn(writer, "one")
+    before = writer.stats()
+
+    def overflow(*_: object) -> None:
+        raise LearningFailed("A step is not a finite number.")
+
+    monkeypatch.setattr(type(writer._memory.state.network), "update", overflow)
+    with pytest.raises(LearningFailed):
+        learn(writer, "two", request_id="t")
+    monkeypatch.undo()
+    after = open_writer().stats()
+    assert (after.pattern_count, after.weight_hash) == (before.pattern_count, before.weight_hash)
+
+
 @pytest.mark.parametrize("moment", list(Moment))
 def test_an_observe_whose_append_failed_is_learned_once_when_repeated(
     open_writer: OpenWriter, store: FaultyStore, moment: Moment
