@@ -160,3 +160,39 @@ def start_local_ray(folder: str, *, object_store_bytes: int, cpus: int | None = 
         else:
             return str(context.address_info["session_dir"]) + "/logs"
     raise Unavailable("Ray did not start.", hint="Try again when the machine is less busy.")
+
+
+class SimulatedNodes:
+    """Raylets of one machine that form a cluster. The first one holds the cluster's control service."""
+
+    def __init__(self, cluster: Any, node_options: dict[str, Any]) -> None:
+        self._cluster = cluster
+        self._node_options = node_options
+
+    def add(self) -> None:
+        """One node more; returns once it takes work."""
+        self._cluster.add_node(**self._node_options)
+
+    def raylet_pids(self) -> list[int]:
+        """Processes of the nodes that may be killed: all but the first."""
+        found = [node.all_processes.get("raylet", ()) for node in self._cluster.worker_nodes]
+        return [one.process.pid for processes in found for one in processes if one.process.poll() is None]
+
+    def stop(self) -> None:
+        """End all of them."""
+        ray.shutdown()
+        self._cluster.shutdown()
+
+
+def start_nodes(folder: str, count: int, *, cpus: int, object_store_bytes: int) -> SimulatedNodes:
+    """Start ``count`` nodes with their files in ``folder``, and connect to them."""
+    from ray.cluster_utils import Cluster
+
+    options: dict[str, Any] = {"num_cpus": cpus, "object_store_memory": object_store_bytes}
+    head = {**options, "include_dashboard": False, "temp_dir": folder}
+    cluster = Cluster(initialize_head=True, head_node_args=head)
+    nodes = SimulatedNodes(cluster, options)
+    for _ in range(count - 1):
+        nodes.add()
+    ray.init(address=cluster.address, log_to_driver=False, logging_level=logging.ERROR)
+    return nodes

@@ -14,7 +14,7 @@ from typing import Final
 import ray
 from ray import serve
 
-from cluster.drain import drain_owners
+from cluster.holders import drain_owners
 from cluster.ray_api import start_local_ray
 from deployments.app import APPLICATION_NAME, build_app
 from deployments.settings import MIB, Settings

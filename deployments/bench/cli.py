@@ -147,6 +147,35 @@ def crash(
     _print(report, as_json)
 
 
+@bench_app.command()
+def cluster(
+    memories: Annotated[int, typer.Option("--memories", min=2, help="How many to make.")] = 24,
+    seconds: Annotated[float, typer.Option("--seconds", min=0.5, help="Of calls, to each crowd of memories.")] = 5.0,
+    small: Annotated[bool, typer.Option("--small", help="Of 256 units instead of the default budget.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Cluster: creation, activation, calls, RAM per memory and forks, on three simulated nodes of this machine."""
+    from deployments.bench.service_bench import cluster_report
+
+    with tempfile.TemporaryDirectory(prefix="neural-memory-bench-") as folder, _bar("calling memories") as progress:
+        report = cluster_report(Path(folder), memories=memories, seconds=seconds, is_small=small, progress=progress)
+    _print(report, as_json)
+
+
+@bench_app.command()
+def chaos(
+    seconds: Annotated[float, typer.Option("--seconds", min=5, help="How long processes are killed.")] = 60.0,
+    seed: Annotated[int, typer.Option("--seed", help="Of what is called and killed.")] = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Chaos: eight clients against a service whose processes are killed every few seconds."""
+    from deployments.bench.service_bench import chaos_report
+
+    with tempfile.TemporaryDirectory(prefix="neural-memory-bench-") as folder, _bar("calling memories") as progress:
+        report = chaos_report(Path(folder), seconds=seconds, seed=seed, progress=progress)
+    _print(report, as_json)
+
+
 async def _retention(
     backend: Connection, progress: Progress, observations: int, variant: str | None, plot: Path | None
 ) -> Report:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from cluster import ray_api
-from cluster.drain import drain_owners
+from cluster.holders import drain_owners
 from cluster.ray_backend import RayBackend
 from memory_core.backend import MemoryBackend
 from memory_core.config import MemoryConfig

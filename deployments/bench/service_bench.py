@@ -1,0 +1,88 @@
+"""Benchmarks that need Ray: they start a cluster of simulated nodes on this machine, and end it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from pathlib import Path
+from typing import Any, Final
+
+from cluster.memory_host import HostLimits
+from cluster.ray_backend import ClusterSettings, RayBackend
+from cluster.simulated_nodes import simulated_nodes
+from deployments.bench.chaos import CLIENTS, ChaosPlan, run_chaos
+from deployments.bench.cluster import ROOM_MIB, run_cluster
+from deployments.bench.progress import Progress
+from deployments.bench.report import Report, conditions
+from deployments.bench.victims import KINDS, ServiceProcesses
+from deployments.http_client import RemoteBackend
+from deployments.memory_spec import complete_config
+from deployments.ports import free_port
+from deployments.settings import MIB, Settings
+from memory_core.encoding.registry import LocalEncoderPool
+from memory_core.ids import EncoderId, MemoryName
+
+NODES: Final = 3
+MEMORIES_UNDER_CHAOS: Final = 12
+SMALL: Final = {"units": 256, "rows": 256, "heads": 4, "active_rows": 16}
+_ENCODER: Final = EncoderId("hash")
+
+
+def cluster_report(folder: Path, *, memories: int, seconds: float, is_small: bool, progress: Progress) -> Report:
+    """See ``deployments.bench.cluster``."""
+    budget = SMALL if is_small else {}
+    settings = ClusterSettings(limits=HostLimits(resident_bytes_max=ROOM_MIB * MIB))
+    encoders = LocalEncoderPool()
+
+    async def measured() -> dict[str, float]:
+        backend = RayBackend((folder / "volume").as_uri(), encoders, settings)
+        config = await complete_config(encoders, _ENCODER, dict(budget))
+        return await run_cluster(backend, config, memories=memories, seconds=seconds, advance=progress.advance)
+
+    with simulated_nodes(NODES), contextlib.closing(encoders):
+        figures = asyncio.run(measured())
+    told = conditions(
+        encoder=_ENCODER,
+        variant="sparse",
+        budget=budget or "default",
+        nodes=NODES,
+        hosts=settings.shared_hosts,
+        n=memories,
+    )
+    return Report(bench="cluster", figures=figures, conditions=told)
+
+
+def chaos_report(folder: Path, *, seconds: float, seed: int, progress: Progress) -> Report:
+    """See ``deployments.bench.chaos``."""
+    from deployments.serve_process import deploy
+
+    settings = Settings(
+        memory_storage_path=str(folder / "volume"), port=free_port(), encoder=_ENCODER, log_level="ERROR", auth="open"
+    )
+    plan = ChaosPlan(seconds=seconds, seed=seed, kinds=KINDS)
+
+    async def measured(victims: ServiceProcesses) -> tuple[dict[str, float], Any]:
+        clients = [RemoteBackend(settings.base_url) for _ in range(CLIENTS)]
+        names = [MemoryName(f"m{number}") for number in range(MEMORIES_UNDER_CHAOS)]
+        try:
+            for name in names:
+                await clients[0].create_chosen(name, dict(SMALL))
+            return await run_chaos(clients, names, victims, plan, progress.advance)
+        finally:
+            await asyncio.gather(*(client.close() for client in clients))
+
+    with simulated_nodes(NODES) as nodes:
+        deploy(settings)
+        figures, model = asyncio.run(measured(ServiceProcesses(nodes)))
+    told = conditions(
+        encoder=_ENCODER,
+        seed=seed,
+        seconds=seconds,
+        nodes=NODES,
+        clients=CLIENTS,
+        killed=dict(model.killed),
+        errors=dict(model.failures),
+        untyped=dict(model.untyped),
+        n=model.calls,
+    )
+    return Report(bench="chaos", figures=figures, conditions=told)
