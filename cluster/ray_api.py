@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 import ray
@@ -186,11 +187,15 @@ class SimulatedNodes:
 
 def start_nodes(folder: str, count: int, *, cpus: int, object_store_bytes: int) -> SimulatedNodes:
     """Start ``count`` nodes with their files in ``folder``, and connect to them."""
+    from ray._common.utils import get_default_ray_temp_dir
     from ray.cluster_utils import Cluster
 
+    # It notes its address in the default folder, wherever its own files are.
+    Path(get_default_ray_temp_dir()).mkdir(parents=True, exist_ok=True)
     options: dict[str, Any] = {"num_cpus": cpus, "object_store_memory": object_store_bytes}
     head = {**options, "include_dashboard": False, "temp_dir": folder}
-    cluster = Cluster(initialize_head=True, head_node_args=head)
+    # Without exit hooks: those would need the main thread for every node, and ``stop`` ends them all.
+    cluster = Cluster(initialize_head=True, head_node_args=head, shutdown_at_exit=False)
     nodes = SimulatedNodes(cluster, options)
     for _ in range(count - 1):
         nodes.add()
