@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import gc
 import os
 import platform
 import threading
@@ -237,6 +238,7 @@ def _rss_bytes() -> int:
 
 
 def _return_free_memory() -> None:
-    """Give freed pages back to the system: the C library would keep what states leave behind."""
+    """Give freed pages back to the system: cycles hold a state for a while, and the C library keeps what it leaves."""
+    gc.collect()
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).malloc_trim(0)
