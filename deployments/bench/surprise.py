@@ -14,7 +14,6 @@ from memory_core.ids import MemoryName
 from memory_core.results import Observation, ObserveOptions
 
 BATCH: Final = 64
-LABELS: Final = ("exact", "paraphrase", "related", "novel_in", "novel_out")
 
 
 async def surprise_figures(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 from memory_core.backend import MemoryBackend
 from memory_core.errors import Conflict, InvalidInput
@@ -12,8 +12,6 @@ from memory_core.ids import MemoryName, parse_memory_name
 from memory_core.results import MemoryInfo
 
 CreateChosen = Callable[[MemoryName, dict[str, Any]], Awaitable[MemoryInfo]]
-
-MEMORY_DEFAULT: Final = "default"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

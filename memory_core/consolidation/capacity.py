@@ -24,6 +24,7 @@ import numpy as np
 import torch
 
 from memory_core.config import MemoryConfig
+from memory_core.consolidation.replay import reads_back
 from memory_core.results import CapacityReport, MeasuredShare
 from memory_core.state import MemoryState
 
@@ -91,9 +92,7 @@ def _replay_recall(state: MemoryState, units_u: np.ndarray) -> MeasuredShare:
     chosen_R = _uniform_sample(units_u, SAMPLE)
     if not len(chosen_R):
         return wilson_interval(0, 0)
-    keys_RD = state.address_keys(state.bank.units.keys_uD[torch.from_numpy(chosen_R)])
-    winners_R = (state.network.read(state.fast_weights, keys_RD) @ state.codes().T).argmax(dim=1).cpu().numpy()
-    return wilson_interval(int((winners_R == state.bank.units.owner_u[chosen_R]).sum()), len(chosen_R))
+    return wilson_interval(int(reads_back(state, chosen_R).sum()), len(chosen_R))
 
 
 def _uniform_sample(units_u: np.ndarray, count: int) -> np.ndarray:

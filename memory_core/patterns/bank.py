@@ -48,10 +48,6 @@ class PatternBank:
         """The id that callers see for a slot."""
         return int(self.columns["pattern_id_U"][slot])
 
-    def segment_count(self, slot: int) -> int:
-        """How many segments the text of a slot had."""
-        return int(self.columns["segments_U"][slot])
-
     def recruit(self, keys_SD: torch.Tensor, exemplar: Exemplar, surprise: float) -> int:
         """Give the next free slot, or the weakest one when full, to a new pattern; returns the slot."""
         slot = self.weakest_slot() if self.is_full else self.count
