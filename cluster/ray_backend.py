@@ -23,7 +23,15 @@ from memory_core.consolidation.plan import ConsolidationPlan
 from memory_core.encoding.encoder import EncoderPool
 from memory_core.errors import Conflict, InvalidInput, NeuralMemoryError, NotFound
 from memory_core.ids import EncoderId, MemoryName, RequestId, Seq, Tag
-from memory_core.insight_results import AttentionMap, DiffResult, ExplainResult, MergeResult, PredictResult
+from memory_core.insight_results import (
+    Activity,
+    AttentionMap,
+    DiffResult,
+    ExplainResult,
+    MergeResult,
+    PatternMap,
+    PredictResult,
+)
 from memory_core.progress import OnProgress, Progress, watched
 from memory_core.results import (
     CheckpointInfo,
@@ -195,6 +203,16 @@ class RayBackend(VolumeStorage):
             return result
 
         return await self._with_memory(name, attempt)
+
+    async def pattern_map(self, name: MemoryName, *, limit: int = 300) -> PatternMap:
+        """See MemoryBackend."""
+        result: PatternMap = await self._ask(name, "read", "pattern_map", limit)
+        return result
+
+    async def activity(self, name: MemoryName, *, limit: int = 200) -> Activity:
+        """See MemoryBackend."""
+        result: Activity = await self._ask(name, "read", "activity", limit)
+        return result
 
     async def predict_next(
         self, name: MemoryName, *, text: str | None = None, session: str | None = None, top_k: int = 5

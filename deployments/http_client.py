@@ -20,7 +20,15 @@ from deployments.http_storage import RemoteStorage, connection_errors, json_or_n
 from memory_core.config import MemoryConfig
 from memory_core.errors import InvalidInput, NeuralMemoryError, Unavailable
 from memory_core.ids import EncoderId, MemoryName, Seq, Tag
-from memory_core.insight_results import AttentionMap, DiffResult, ExplainResult, MergeResult, PredictResult
+from memory_core.insight_results import (
+    Activity,
+    AttentionMap,
+    DiffResult,
+    ExplainResult,
+    MergeResult,
+    PatternMap,
+    PredictResult,
+)
 from memory_core.progress import OnProgress
 from memory_core.results import (
     CheckpointInfo,
@@ -123,6 +131,14 @@ class RemoteBackend(RemoteStorage):
     async def attention_map(self, name: MemoryName, query: str, *, top_k: int = 5) -> AttentionMap:
         """See MemoryBackend."""
         return await self._ask(AttentionMap, "POST", _path(name, "attention"), {"query": query, "top_k": top_k})
+
+    async def pattern_map(self, name: MemoryName, *, limit: int = 300) -> PatternMap:
+        """See MemoryBackend."""
+        return await self._ask(PatternMap, "GET", _path(name, "pattern-map"), params={"limit": limit})
+
+    async def activity(self, name: MemoryName, *, limit: int = 200) -> Activity:
+        """See MemoryBackend."""
+        return await self._ask(Activity, "GET", _path(name, "activity"), params={"limit": limit})
 
     async def predict_next(
         self, name: MemoryName, *, text: str | None = None, session: str | None = None, top_k: int = 5

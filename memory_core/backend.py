@@ -11,7 +11,15 @@ from typing import Protocol
 
 from memory_core.config import MemoryConfig
 from memory_core.ids import EncoderId, MemoryName, Seq, Tag
-from memory_core.insight_results import AttentionMap, DiffResult, ExplainResult, MergeResult, PredictResult
+from memory_core.insight_results import (
+    Activity,
+    AttentionMap,
+    DiffResult,
+    ExplainResult,
+    MergeResult,
+    PatternMap,
+    PredictResult,
+)
 from memory_core.progress import OnProgress
 from memory_core.results import (
     CheckpointInfo,
@@ -75,6 +83,14 @@ class MemoryBackend(StorageBackend, Protocol):
 
     async def attention_map(self, name: MemoryName, query: str, *, top_k: int = 5) -> AttentionMap:
         """Which words of a query lead to which patterns, and by which channels."""
+        ...
+
+    async def pattern_map(self, name: MemoryName, *, limit: int = 300) -> PatternMap:
+        """The strongest patterns in two dimensions."""
+        ...
+
+    async def activity(self, name: MemoryName, *, limit: int = 200) -> Activity:
+        """What was learned last, oldest first."""
         ...
 
     async def predict_next(

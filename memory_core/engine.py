@@ -13,6 +13,7 @@ from memory_core.consolidation.plan import ConsolidationPlan
 from memory_core.insight.attention import attention_map
 from memory_core.insight.comparison import diff, merge_observations
 from memory_core.insight.explain import explain
+from memory_core.insight.pattern_map import pattern_map
 from memory_core.insight.prediction import predict_next
 from memory_core.learning import observe
 from memory_core.recall import infer, surprise
@@ -30,6 +31,7 @@ __all__ = [
     "measure_capacity",
     "merge_observations",
     "observe",
+    "pattern_map",
     "predict_next",
     "surprise",
 ]

@@ -90,6 +90,56 @@ class PredictResult:
     continuations: tuple[Continuation, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PatternPoint:
+    """A pattern on the map: ``x`` and ``y`` are coordinates on the two principal axes of the patterns shown."""
+
+    pattern: PatternId
+    x: float
+    y: float
+    strength: float
+    activation_count: int
+    exemplars: tuple[Exemplar, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PatternMap:
+    """The strongest patterns in two dimensions. ``variance_shown``: share of their spread that the two axes carry."""
+
+    memory: MemoryName
+    pattern_count: int
+    variance_shown: float
+    points: tuple[PatternPoint, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LearnedEvent:
+    """An observation and what it did. What is None is not known any more; ``text`` is its beginning.
+
+    ``observed_at``: when it was learned, by the clock of the process that did it.
+    """
+
+    seq: Seq
+    surprise: float
+    weight_delta: float
+    learned: bool
+    patterns: tuple[PatternId, ...]
+    text: str | None
+    domain: str | None
+    session: str | None
+    observed_at: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Activity:
+    """What a memory learned last, oldest first. ``observations_per_minute``: over the last minute."""
+
+    memory: MemoryName
+    seq: Seq
+    observations_per_minute: float
+    events: tuple[LearnedEvent, ...]
+
+
 class StateAddress(NamedTuple):
     """Which state of which memory; without a tag the present one."""
 

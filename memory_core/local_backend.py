@@ -19,7 +19,15 @@ from memory_core.consolidation.plan import ConsolidationPlan
 from memory_core.encoding.encoder import EncoderInfo, EncoderPool
 from memory_core.errors import Conflict, InvalidInput, NeuralMemoryError, Unavailable
 from memory_core.ids import EncoderId, MemoryName, Seq, Tag
-from memory_core.insight_results import AttentionMap, DiffResult, ExplainResult, MergeResult, PredictResult
+from memory_core.insight_results import (
+    Activity,
+    AttentionMap,
+    DiffResult,
+    ExplainResult,
+    MergeResult,
+    PatternMap,
+    PredictResult,
+)
 from memory_core.progress import OnProgress, Progress, watched
 from memory_core.results import (
     CheckpointInfo,
@@ -122,6 +130,14 @@ class LocalBackend(VolumeStorage):
         writer = await self._writer(name)
         (encoded,) = await self._encoders.encode(writer.config.encoder, [query])
         return await self._with_writer(name, lambda writer: writer.attention_map(encoded, top_k))
+
+    async def pattern_map(self, name: MemoryName, *, limit: int = 300) -> PatternMap:
+        """See MemoryBackend."""
+        return await self._with_writer(name, lambda writer: writer.pattern_map(limit))
+
+    async def activity(self, name: MemoryName, *, limit: int = 200) -> Activity:
+        """See MemoryBackend."""
+        return await self._with_writer(name, lambda writer: writer.activity(limit))
 
     async def predict_next(
         self, name: MemoryName, *, text: str | None = None, session: str | None = None, top_k: int = 5

@@ -22,6 +22,7 @@ from memory_core.lifecycle import events as on
 from memory_core.lifecycle.answers import Answer, AnswerTable
 from memory_core.lifecycle.effects import HeadKind
 from memory_core.progress import OnProgress
+from memory_core.recent import RecentEvents
 from memory_core.results import ConsolidateResult, EncodedText, ForgetReceipt, ForgetSelection
 from memory_core.state import MemoryState, StateParts
 from memory_core.storage.blobs import BlobRef
@@ -68,6 +69,7 @@ class OwnedMemory:
         self.consolidated: ConsolidateResult | None = None
         self.forgotten: ForgetReceipt | None = None
         self.checkpoint: Checkpoint | None = None
+        self.recent = RecentEvents()
         self._weight_hash: str | None = None
         self._store = store
         self._clock = clock
@@ -169,10 +171,17 @@ class OwnedMemory:
             with self.state_lock:
                 self._weight_hash = None
                 try:
-                    answers += self._learner.learn(batch)
+                    told = self._learner.learn(batch)
                 except BrokeTogether:
                     return self._learn_singly(group)
+                self._watch(batch, told)
+            answers += told
         return answers
+
+    def _watch(self, batch: Sequence[JournalRecord], answers: Sequence[Answer]) -> None:
+        now = self._clock()
+        for record, answer in zip(batch, answers, strict=True):
+            self.recent.add([item.observation for item in record.observations], answer.outcomes, now)
 
     def mark(self, group: Sequence[JournalRecord], broken: JournalRecord | None = None) -> None:
         """Journal that a group is learned one by one, and that one of its records is never learned at all."""
@@ -268,6 +277,7 @@ class OwnedMemory:
         removed = engine.cut(self.state, selection).removed
         state, self.forgotten = engine.forget(self.state, self.name, selection, encoded)
         self.candidate = Candidate(state, self.seq, self.lineage)
+        self.recent.forget_texts()
         self.answers.forget_content(frozenset(item.seq for item in removed))
         return on.ForgettingComputed()
 
@@ -296,6 +306,7 @@ class OwnedMemory:
         with self.state_lock:
             self._learner = Learner(candidate.state, candidate.seq, candidate.lineage, self.answers)
             self._weight_hash = self.head.snapshot.weight_hash
+            self.recent.keep_until(candidate.seq)
         return on.StateAdopted(candidate.seq)
 
     def prune(self) -> on.StoragePruned:

@@ -256,12 +256,21 @@ class MeasuredShare:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RetentionPoint:
+    """Replay recall of what was learned at the positions ``seq_from`` to ``seq_to``."""
+
+    seq_from: Seq
+    seq_to: Seq
+    recall: MeasuredShare
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CapacityReport:
     """How full a memory is, and why; ``memory_core.consolidation.capacity`` says how each number is measured.
 
     capacity_used: 0 to 1, the worst of recall, pairs and units. pairs: keys in use; pairs_capacity: how many fast
     weights of this size held when it was measured. null_response: load of the weights. effective_dimension: of the
-    recent keys.
+    recent keys. retention_curve: recall by age, oldest first.
     """
 
     capacity_used: float
@@ -272,6 +281,7 @@ class CapacityReport:
     pairs: int
     pairs_capacity: int
     effective_dimension: float
+    retention_curve: tuple[RetentionPoint, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

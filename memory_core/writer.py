@@ -23,6 +23,7 @@ from memory_core.export_shelf import ExportShelf
 from memory_core.group_commit import GroupCommit, Waiting
 from memory_core.holders import with_holders
 from memory_core.ids import Epoch, MemoryName, RequestId, Seq, Tag
+from memory_core.insight_results import Activity
 from memory_core.lifecycle import events as on
 from memory_core.lifecycle.answers import Answer
 from memory_core.lifecycle.machine import JournalLimits, Phase
@@ -61,6 +62,7 @@ from memory_core.writer_insight import WriterInsight
 WaitingObserve = Waiting[ObserveRequest, ObserveResult]
 T = TypeVar("T")
 LOSS_WARNING_ABOVE: Final = 100
+ACTIVITY_MAX: Final = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -316,6 +318,16 @@ class MemoryWriter(WriterInsight):
                 checkpoint_tags=tags,
                 capacity=engine.measure_capacity(state) if detailed else None,
             )
+
+    def activity(self, limit: int = 200) -> Activity:
+        """What was learned last, oldest first; ``limit`` is 1 to 1000."""
+        if not 1 <= limit <= ACTIVITY_MAX:
+            raise InvalidInput(f"limit={limit} is not between 1 and {ACTIVITY_MAX}.", hint="Ask for fewer events.")
+        with self.looking() as state:
+            memory = self._memory
+            exemplars = {one.seq: one for slot in state.bank.exemplars for one in slot}
+            stored = (memory.answers.outcomes(), exemplars)
+            return memory.recent.activity(self._name, (memory.seq, self._clock()), stored, limit)
 
     def close(self, *, must_fold: bool = True) -> None:
         """Give the memory up; handles are released in any case.

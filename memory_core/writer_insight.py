@@ -20,6 +20,7 @@ from memory_core.insight_results import (
     DiffResult,
     ExplainResult,
     MergeResult,
+    PatternMap,
     PredictResult,
     StateAddress,
 )
@@ -63,6 +64,11 @@ class WriterInsight(ABC):
         """Which words of a query lead to which patterns."""
         with self.looking() as state:
             return engine.attention_map(state, self._name, query, top_k)
+
+    def pattern_map(self, limit: int = 300) -> PatternMap:
+        """The strongest patterns in two dimensions."""
+        with self.looking() as state:
+            return engine.pattern_map(state, self._name, limit)
 
     def predict_next(
         self, text: EncodedText | None = None, session: str | None = None, top_k: int = 5

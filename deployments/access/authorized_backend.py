@@ -16,7 +16,15 @@ from memory_core.backend import MemoryBackend
 from memory_core.config import MemoryConfig
 from memory_core.errors import Forbidden, NeuralMemoryError, Overloaded
 from memory_core.ids import EncoderId, MemoryName, Seq, Tag
-from memory_core.insight_results import AttentionMap, DiffResult, ExplainResult, MergeResult, PredictResult
+from memory_core.insight_results import (
+    Activity,
+    AttentionMap,
+    DiffResult,
+    ExplainResult,
+    MergeResult,
+    PatternMap,
+    PredictResult,
+)
 from memory_core.progress import OnProgress
 from memory_core.results import (
     CheckpointInfo,
@@ -134,6 +142,16 @@ class AuthorizedBackend:
         """See MemoryBackend."""
         who = _with_scope("infer")
         return await _shown(who, self._inner.attention_map(who.stored(name), query, top_k=top_k))
+
+    async def pattern_map(self, name: MemoryName, *, limit: int = 300) -> PatternMap:
+        """See MemoryBackend."""
+        who = _with_scope("infer")
+        return await _shown(who, self._inner.pattern_map(who.stored(name), limit=limit))
+
+    async def activity(self, name: MemoryName, *, limit: int = 200) -> Activity:
+        """See MemoryBackend."""
+        who = _with_scope("infer")
+        return await _shown(who, self._inner.activity(who.stored(name), limit=limit))
 
     async def predict_next(
         self, name: MemoryName, *, text: str | None = None, session: str | None = None, top_k: int = 5

@@ -11,11 +11,21 @@ from deployments.http.schemas import AttentionRequest, MergeRequest, PredictRequ
 from deployments.http.services import BackendParam, NameParam
 from deployments.text_rules import check_label, check_text
 from memory_core.ids import Tag, parse_memory_name, parse_tag
-from memory_core.insight_results import AttentionMap, DiffResult, ExplainResult, MergeResult, PredictResult
+from memory_core.insight_results import (
+    Activity,
+    AttentionMap,
+    DiffResult,
+    ExplainResult,
+    MergeResult,
+    PatternMap,
+    PredictResult,
+)
 
 router = APIRouter(prefix="/v1/memories/{name}", tags=["insight"])
 
 TopKParam = Annotated[int, Query(ge=1, le=1000, description="Patterns to explain, strongest first.")]
+PointsParam = Annotated[int, Query(ge=1, le=1000, description="Patterns to place, strongest first.")]
+EventsParam = Annotated[int, Query(ge=1, le=1000, description="Events, the newest ones.")]
 DomainParam = Annotated[str | None, Query(description="Only patterns with an exemplar of this domain.")]
 OtherParam = Annotated[str | None, Query(description="The other memory; this one if left out.")]
 TagParam = Annotated[str | None, Query(description="A version of this memory; without it, as it is now.")]
@@ -31,6 +41,18 @@ async def explain(
     """What the strongest patterns stand for: their words, their most typical text, and when they were learned."""
     check_label(domain, "domain")
     return await backend.explain(name, top_k=top_k, domain=domain)
+
+
+@router.get("/pattern-map", responses=documented(404, 422, 429, 500, 503))
+async def pattern_map(name: NameParam, backend: BackendParam, limit: PointsParam = 300) -> PatternMap:
+    """The strongest patterns in two dimensions (principal axes), with texts they were learned from."""
+    return await backend.pattern_map(name, limit=limit)
+
+
+@router.get("/activity", responses=documented(404, 422, 429, 500, 503))
+async def activity(name: NameParam, backend: BackendParam, limit: EventsParam = 200) -> Activity:
+    """What the memory learned last, oldest first: surprise and weight change of each observation, and the rate."""
+    return await backend.activity(name, limit=limit)
 
 
 @router.post("/attention", responses=_READS)

@@ -25,13 +25,16 @@ import torch
 
 from memory_core.config import MemoryConfig
 from memory_core.consolidation.replay import reads_back
-from memory_core.results import CapacityReport, MeasuredShare
+from memory_core.ids import Seq
+from memory_core.results import CapacityReport, MeasuredShare, RetentionPoint
 from memory_core.state import MemoryState
 
 SAMPLE: Final = 256
 NULL_KEYS: Final = 512
 RECENT_KEYS: Final = 512
 OLDEST_SHARE: Final = 0.1
+AGES: Final = 8
+SAMPLE_PER_AGE: Final = 64
 FULL_RECALL: Final = 0.95
 _Z95: Final = 1.96
 _SEED: Final = 20_250_101
@@ -57,11 +60,12 @@ def capacity_used(state: MemoryState) -> float:
 
 
 def measure_capacity(state: MemoryState) -> CapacityReport:
-    """Everything above, measured now; changes nothing. Takes about as long as 256 reads and their codes."""
+    """Everything above, measured now; changes nothing. Takes about as long as 1024 reads and their codes."""
     units = state.bank.units
     owned_u = units.owned()
     age_u = state.bank.columns["born_seq_U"][units.owner_u[owned_u]]
-    oldest = owned_u[np.argsort(age_u, kind="stable")][: math.ceil(OLDEST_SHARE * len(owned_u))]
+    by_age_u = owned_u[np.argsort(age_u, kind="stable")]
+    oldest = by_age_u[: math.ceil(OLDEST_SHARE * len(owned_u))]
     recall, recall_oldest = _replay_recall(state, owned_u), _replay_recall(state, oldest)
     recall_load = min(1.0, max(0.0, (1.0 - recall.high) / (1.0 - FULL_RECALL)))
     return CapacityReport(
@@ -73,6 +77,7 @@ def measure_capacity(state: MemoryState) -> CapacityReport:
         pairs=len(owned_u),
         pairs_capacity=measured_capacity(state.config),
         effective_dimension=_effective_dimension(state, owned_u[np.argsort(-age_u, kind="stable")]),
+        retention_curve=_retention_curve(state, by_age_u),
     )
 
 
@@ -88,8 +93,18 @@ def wilson_interval(hits: int, trials: int) -> MeasuredShare:
     )
 
 
-def _replay_recall(state: MemoryState, units_u: np.ndarray) -> MeasuredShare:
-    chosen_R = _uniform_sample(units_u, SAMPLE)
+def _retention_curve(state: MemoryState, by_age_u: np.ndarray) -> tuple[RetentionPoint, ...]:
+    """Recall of up to AGES groups of units that were learned one after the other, oldest first."""
+    points = []
+    born_U, owner_U = state.bank.columns["born_seq_U"], state.bank.units.owner_u
+    for group in np.array_split(by_age_u, min(AGES, len(by_age_u))) if len(by_age_u) else ():
+        first, last = (Seq(int(born_U[owner_U[unit]])) for unit in (group[0], group[-1]))
+        points.append(RetentionPoint(seq_from=first, seq_to=last, recall=_replay_recall(state, group, SAMPLE_PER_AGE)))
+    return tuple(points)
+
+
+def _replay_recall(state: MemoryState, units_u: np.ndarray, sample: int = SAMPLE) -> MeasuredShare:
+    chosen_R = _uniform_sample(units_u, sample)
     if not len(chosen_R):
         return wilson_interval(0, 0)
     return wilson_interval(int(reads_back(state, chosen_R).sum()), len(chosen_R))

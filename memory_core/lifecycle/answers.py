@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import OrderedDict
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
@@ -85,6 +86,11 @@ class AnswerTable:
 
     def __len__(self) -> int:
         return len(self._answers)
+
+    def outcomes(self) -> Iterator[ObserveOutcome]:
+        """All outcomes that are remembered, oldest request first."""
+        for answer in self._answers.values():
+            yield from answer.outcomes
 
     def find(self, request: RequestId) -> Answer | None:
         """The first answer, while it is remembered."""

@@ -9,7 +9,7 @@ from memory_core.backend import MemoryBackend
 from memory_core.config import MemoryConfig
 from memory_core.errors import InvalidInput, NotFound
 from memory_core.ids import MemoryName, Tag
-from memory_core.results import InferOptions, Observation, ObserveOptions
+from memory_core.results import ForgetSelection, InferOptions, Observation, ObserveOptions
 from memory_core.testing.backend_fixtures import CAT, ORCHID, SHIP, BackendFixtures, fresh_name
 
 
@@ -27,6 +27,45 @@ class InsightConformance(BackendFixtures):
         assert [token.word for token in attention.tokens] == ["Which", "freighter"]
         assert attention.rows[0].exemplar.text == SHIP
         assert attention.rows[0].word_weights[1] > attention.rows[0].word_weights[0] == 0.0
+
+    async def test_the_map_places_every_pattern_once(self, backend: MemoryBackend, name: MemoryName) -> None:
+        assert (await backend.pattern_map(name)).points == ()
+        await self.learn(backend, name, CAT, SHIP, ORCHID)
+        drawn = await backend.pattern_map(name)
+        assert {point.exemplars[0].text for point in drawn.points} == {CAT, SHIP, ORCHID}
+        assert len({(round(point.x, 6), round(point.y, 6)) for point in drawn.points}) == 3
+        assert 0.99 < drawn.variance_shown <= 1.0 + 1e-9  # three points lie in a plane
+        assert len((await backend.pattern_map(name, limit=2)).points) == 2
+        with pytest.raises(InvalidInput):
+            await backend.pattern_map(name, limit=0)
+
+    async def test_what_was_learned_last_is_told_with_its_surprise(
+        self, backend: MemoryBackend, name: MemoryName
+    ) -> None:
+        await self.learn(backend, name, CAT, SHIP)
+        await self.learn(backend, name, CAT)
+        told = await backend.activity(name)
+        assert [event.text for event in told.events] == [CAT, SHIP, CAT]
+        assert [event.seq for event in told.events] == [1, 2, told.seq]
+        assert told.events[2].surprise < told.events[0].surprise / 2
+        assert told.events[0].weight_delta > 0.0
+        assert told.observations_per_minute == 3.0
+        assert [event.seq for event in (await backend.activity(name, limit=1)).events] == [3]
+        await backend.forget(name, ForgetSelection(subject="freighter"))
+        assert all(
+            event.text is None or "freighter" not in event.text for event in (await backend.activity(name)).events
+        )
+        with pytest.raises(InvalidInput):
+            await backend.activity(name, limit=0)
+
+    async def test_going_back_takes_what_came_after_out_of_the_activity(
+        self, backend: MemoryBackend, name: MemoryName
+    ) -> None:
+        await self.learn(backend, name, CAT)
+        await backend.checkpoint(name, Tag("v1"))
+        await self.learn(backend, name, SHIP)
+        await backend.restore(name, Tag("v1"))
+        assert [event.text for event in (await backend.activity(name)).events] == [CAT]
 
     async def test_what_followed_is_expected_again(self, backend: MemoryBackend, name: MemoryName) -> None:
         turns = [Observation(text=text, session="talk") for text in (CAT, SHIP, ORCHID)]
@@ -47,6 +86,7 @@ class InsightConformance(BackendFixtures):
         assert detailed.capacity is not None
         assert detailed.capacity.replay_recall.value == 1.0
         assert detailed.capacity.capacity_used >= detailed.capacity_used
+        assert [point.recall.value for point in detailed.capacity.retention_curve] == [1.0, 1.0, 1.0]
 
     async def test_a_memory_differs_from_its_own_past_by_what_it_learned_since(
         self, backend: MemoryBackend, name: MemoryName

@@ -13,14 +13,18 @@ from memory_core.encoding.encoder import EncoderInfo
 from memory_core.errors import Conflict, InvalidInput, NotFound
 from memory_core.ids import EncoderId, MemoryName, PatternId, Seq, Tag
 from memory_core.insight_results import (
+    Activity,
     AttentionMap,
     AttentionRow,
     AttentionToken,
     Continuation,
     DiffResult,
     ExplainResult,
+    LearnedEvent,
     MergeResult,
     PatternExplanation,
+    PatternMap,
+    PatternPoint,
     PredictResult,
 )
 from memory_core.progress import OnProgress
@@ -234,6 +238,39 @@ class FakeBackend:
             for text in self._get(name).texts[:top_k]
         )
         return AttentionMap(memory=name, tokens=(AttentionToken(word=query, start=0, end=len(query)),), rows=rows)
+
+    async def pattern_map(self, name: MemoryName, *, limit: int = 300) -> PatternMap:
+        texts = self._get(name).texts
+        points = tuple(
+            PatternPoint(
+                pattern=PatternId(place),
+                x=float(place),
+                y=0.0,
+                strength=1.0,
+                activation_count=1,
+                exemplars=(Exemplar(text=text, seq=Seq(place + 1)),),
+            )
+            for place, text in enumerate(texts[:limit])
+        )
+        return PatternMap(memory=name, pattern_count=len(texts), variance_shown=1.0, points=points)
+
+    async def activity(self, name: MemoryName, *, limit: int = 200) -> Activity:
+        texts = self._get(name).texts
+        events = tuple(
+            LearnedEvent(
+                seq=Seq(seq),
+                surprise=1.0,
+                weight_delta=1.0,
+                learned=True,
+                patterns=(),
+                text=text,
+                domain=None,
+                session=None,
+                observed_at=WHEN,
+            )
+            for seq, text in list(enumerate(texts, start=1))[-limit:]
+        )
+        return Activity(memory=name, seq=Seq(len(texts)), observations_per_minute=0.0, events=events)
 
     async def predict_next(
         self, name: MemoryName, *, text: str | None = None, session: str | None = None, top_k: int = 5
