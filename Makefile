@@ -20,10 +20,10 @@ ifneq ($(shell $(BIN)/python -c '$(HEALTH_CHECK)' 2>/dev/null && test -x $(BIN)/
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test slow check format lock bench
+.PHONY: help setup demo serve test slow check format lock bench reference images images-test
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## /\1	/p' $(firstword $(MAKEFILE_LIST)) | expand -t 10
+	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(firstword $(MAKEFILE_LIST)) | expand -t 10
 	@echo 'PYTHON=python3.12 chooses the interpreter for setup; PYTEST_ARGS="-k surprise" goes to pytest.'
 
 setup: $(STAMP) ## create .venv and install everything into it
@@ -81,3 +81,12 @@ bench: setup ## measure what needs no data of yours: retention and capacity, wit
 	$(PIP_INSTALL) -e '.[bench]' -c requirements.lock
 	$(BIN)/neural-memory bench retention --plot docs/plots/retention.png
 	$(BIN)/neural-memory bench capacity --plot docs/plots/capacity.png
+
+reference: setup ## write the pages of the documentation that the code describes itself
+	$(BIN)/python -m deployments.reference docs/reference
+
+images: ## build the images base, slim, hf and expert without a Docker engine (as root, on Debian)
+	docker/images.sh build
+
+images-test: setup ## try them: observe, stop, start, low surprise; and the others
+	docker/images.sh test

@@ -14,7 +14,7 @@ from ray.serve.handle import DeploymentHandle
 from cluster.memory_host import HostLimits
 from cluster.ray_backend import ClusterSettings, RayBackend
 from deployments.access.audit import AuditTrail
-from deployments.access.authentication import KeyDoor, OpenDoor
+from deployments.access.authentication import KeyDoor, OpenDoor, ReadingDoor
 from deployments.access.authorized_backend import AuthorizedBackend
 from deployments.access.key_shelf import KeyShelf
 from deployments.health import Readiness
@@ -52,17 +52,21 @@ class Ingress:
         store = open_store(settings.storage_url)
         backend = AuthorizedBackend(actors, AuditTrail(store), actors.owner_pid, placement=actors.placement)
         default_encoder = EncoderId(settings.encoder)
+        door = KeyDoor(KeyShelf(store).find) if settings.needs_keys else OpenDoor()
         api = build_api(
             Services(
                 backend=backend,
                 encoders=encoders,
                 encoder=default_encoder,
-                readiness=Readiness(backend=actors, encoders=encoders, encoder=default_encoder),
+                readiness=Readiness(
+                    backend=actors, encoders=encoders, encoder=default_encoder, key_dim=settings.embedding_dim
+                ),
                 max_body_bytes=settings.max_body_bytes,
                 max_import_bytes=settings.max_import_bytes,
                 owner_pid=backend.owner_pid,
-                authenticator=KeyDoor(KeyShelf(store).find) if settings.needs_keys else OpenDoor(),
+                authenticator=ReadingDoor(door) if settings.is_read_only else door,
                 placement=backend.placement,
+                memory_defaults=settings.memory_defaults,
             )
         )
         mount_mcp(api, settings, backend, encoders)

@@ -9,7 +9,7 @@ from typing import Final
 
 from memory_core.backend import MemoryBackend
 from memory_core.encoding.encoder import EncoderPool
-from memory_core.errors import NeuralMemoryError
+from memory_core.errors import InvalidInput, NeuralMemoryError
 from memory_core.ids import EncoderId
 
 _PROBE: Final = "ready"  # encoded for real: an identity can be remembered after its model died
@@ -17,20 +17,30 @@ _PROBE: Final = "ready"  # encoded for real: an identity can be remembered after
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Readiness:
-    """Asks the parts the service cannot work without; each has ``timeout_s`` seconds to answer."""
+    """Asks the parts the service cannot work without; each has ``timeout_s`` seconds to answer.
+
+    ``key_dim``: the size of keys that the operator counts on, None for any.
+    """
 
     backend: MemoryBackend
     encoders: EncoderPool
     encoder: EncoderId
+    key_dim: int | None = None
     timeout_s: float = 2.0
 
     async def reasons(self) -> tuple[str, ...]:
         """Why the service is not ready, one sentence per part; empty when it is."""
         found = await asyncio.gather(
             self._reason("storage", self.backend.list_memories(limit=1)),
-            self._reason(f"encoder {self.encoder}", self.encoders.encode(self.encoder, [_PROBE])),
+            self._reason(f"encoder {self.encoder}", self._encode()),
         )
         return tuple(reason for reason in found if reason)
+
+    async def _encode(self) -> None:
+        await self.encoders.encode(self.encoder, [_PROBE])
+        found = (await self.encoders.describe(self.encoder)).key_dim
+        if self.key_dim not in {None, found}:
+            raise InvalidInput(f"its keys have {found} numbers, and EMBEDDING_DIM is {self.key_dim}.")
 
     async def _reason(self, part: str, answer: Awaitable[object]) -> str | None:
         try:

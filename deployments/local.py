@@ -21,6 +21,7 @@ class LocalConnection(LocalBackend):
         """Open the volume and prepare the encoders of ``settings``."""
         self._pool = LocalEncoderPool()
         self._default_encoder = EncoderId(settings.encoder)
+        self._defaults = settings.memory_defaults
         super().__init__(
             settings.storage_url,
             self._pool,
@@ -29,7 +30,7 @@ class LocalConnection(LocalBackend):
 
     async def create_chosen(self, name: MemoryName, chosen: dict[str, Any]) -> MemoryInfo:
         """Create with some settings chosen and the rest decided by the encoder."""
-        return await self.create(name, await complete_config(self._pool, self._default_encoder, chosen))
+        return await self.create(name, await complete_config(self._pool, self._default_encoder, chosen, self._defaults))
 
     async def close(self) -> None:
         """See MemoryBackend."""

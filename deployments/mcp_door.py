@@ -21,10 +21,10 @@ from memory_core.results import MemoryInfo
 def mount_mcp(api: FastAPI, settings: Settings, backend: MemoryBackend, encoders: EncoderPool) -> None:
     """Serve MCP beside the HTTP routes, over the same memories."""
     own_memory = parse_memory_name(settings.mcp_memory)
-    default_encoder = EncoderId(settings.encoder)
+    default_encoder, defaults = EncoderId(settings.encoder), settings.memory_defaults
 
     async def create_chosen(name: MemoryName, chosen: dict[str, Any]) -> MemoryInfo:
-        return await backend.create(name, await complete_config(encoders, default_encoder, chosen))
+        return await backend.create(name, await complete_config(encoders, default_encoder, chosen, defaults))
 
     async def find_caller(request: object | None) -> Caller:
         assert isinstance(request, Request)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Final
 
 from memory_core.config import MemoryConfig
@@ -13,11 +15,18 @@ STATE_BYTES_MAX: Final = 2 << 30
 _NUMBER_BYTES: Final = 4
 
 
-async def complete_config(encoders: EncoderPool, default_encoder: EncoderId, chosen: dict[str, Any]) -> MemoryConfig:
-    """Fill in what the encoder decides (fingerprint, key size). A given one that differs raises InvalidInput.
+async def complete_config(
+    encoders: EncoderPool,
+    default_encoder: EncoderId,
+    chosen: dict[str, Any],
+    defaults: Mapping[str, Any] = MappingProxyType({}),
+) -> MemoryConfig:
+    """Fill in the operator's defaults and what the encoder decides (fingerprint, key size).
 
-    TooLarge for a memory that would take the whole machine.
+    InvalidInput when one is asked for that the encoder does not have, TooLarge for a memory that would take the whole
+    machine.
     """
+    chosen = {**defaults, **chosen, "placement": {**defaults.get("placement", {}), **(chosen.get("placement") or {})}}
     encoder = EncoderId(chosen.get("encoder") or default_encoder)
     info = await encoders.describe(encoder)
     decided = {"encoder_fingerprint": info.fingerprint, "key_dim": info.key_dim}

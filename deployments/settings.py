@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
-from typing import Literal
+from typing import Any, Final, Literal
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import AliasChoices, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from memory_core.config import Variant
 from memory_core.durability import Durability
 from memory_core.errors import InvalidInput
+from memory_core.ids import parse_memory_name
+from memory_core.placement_spec import PlacementSpec
 
 MIB = 1024 * 1024
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
+
+_TRUE: Final = frozenset({"1", "true", "yes", "on"})
 
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 Auth = Literal["auto", "keys", "open"]
@@ -29,42 +35,115 @@ def default_storage_url() -> str:
 
 
 class Settings(BaseSettings):
-    """Every field can be set by the environment variable of the same name in capitals.
+    """Every field can be set by the environment variable of the same name in capitals, or of its other names."""
 
-    memory_storage_path: where memories live, a local path or a storage URL (``file:///data``, ``memory://test``).
-    encoder: the encoder of memories that name none. more_encoders: others that name a place (``hf:...``,
-    ``static:...``) and may be used, with commas between. call_deadline_s: how long a call waits for a memory that
-    restarts. mcp_tools: which tools MCP clients see. mcp_memory: the memory that /mcp works on. allowed_hosts: names,
-    beside those of this machine, under which MCP clients and browsers may reach the service, with commas between.
-    ingress_replicas: processes that answer requests; they hold nothing.
-    auth: ``keys`` asks every caller for a key, ``open`` nobody, ``auto`` everybody unless only this machine can reach
-    the service. neural_memory_api_key: the key that commands on this machine send.
-    memory_durability: ``sync``, ``group`` or ``group(MS)``, see ``memory_core.durability``. shared_hosts: processes
-    that hold the memories without one of their own. idle_ttl_s: after so long without a call a memory leaves RAM.
-    resident_bytes_max: of the states in one such process; above it the memory that was called longest ago leaves.
-    """
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", populate_by_name=True)
 
-    model_config = SettingsConfigDict(frozen=True, extra="ignore")
+    memory_storage_path: str = Field(
+        default_factory=default_storage_url,
+        description="Where memories live: a folder or a storage URL such as `s3://bucket/volume`.",
+    )
+    host: str = Field(default="127.0.0.1", description="Address to listen on. Beyond this machine callers need keys.")
+    port: int = Field(
+        default=8000,
+        ge=1,
+        le=65535,
+        validation_alias=AliasChoices("port", "mcp_port"),
+        description="HTTP and MCP port.",
+    )
+    encoder: str = Field(default="minilm", description="Encoder of memories that name none.")
+    more_encoders: str = Field(
+        default="", description="Others that name a place (`hf:...`, `static:...`) and may be used, with commas."
+    )
+    embedding_dim: int | None = Field(
+        default=None,
+        ge=8,
+        description="Numbers in a key. The service is not ready when its encoder gives another size.",
+    )
+    memory_dim: int | None = Field(
+        default=None,
+        ge=64,
+        le=2048,
+        multiple_of=16,
+        description="Size of new memories that name none, d: d*d/16 rows and d*d/8 units. The default is that of 512.",
+    )
+    ttt_variant: Variant | None = Field(default=None, description="Fast weights of new memories that name none.")
+    learning_rate: float | None = Field(
+        default=None,
+        ge=0,
+        le=1,
+        description="Share of the computed step that new memories take, 1 if not set. 0: nobody may change anything.",
+    )
+    device: str = Field(default="cpu", description="Device of new memories that name none: cpu, cuda or gpu:0.25.")
+    domain: str | None = Field(
+        default=None, description="The memory that a pre-trained image is about; /mcp works on it."
+    )
+    pretrained: bool = Field(
+        default=False, description="Load the `.nmem` files of PRETRAINED_PATH that are not there yet."
+    )
+    pretrained_path: Path = Field(default=Path("/app/pretrained"), description="Folder of memory files to start with.")
+    archive_path: Path = Field(default=Path(), description="Folder that `export` writes to when no file is named.")
+    mcp_tools: Literal["core", "full"] = Field(default="core", description="Which tools MCP clients see.")
+    mcp_memory: str = Field(default="default", description="The memory that /mcp works on.")
+    allowed_hosts: str = Field(
+        default="",
+        description="Names, beside those of this machine, under which MCP clients and browsers reach it, with commas.",
+    )
+    log_level: LogLevel = Field(default="INFO", description="DEBUG, INFO, WARNING or ERROR.")
+    env: Literal["production", "development"] = Field(
+        default="production", description="In development LOG_LEVEL starts from DEBUG."
+    )
+    hf_space: bool = Field(
+        default=False, description="Runs in a hosted space: PORT starts from 7860, HOST from 0.0.0.0."
+    )
+    max_body_bytes: int = Field(default=4 * MIB, ge=1024, description="Largest request body.")
+    max_import_bytes: int = Field(default=1024 * MIB, ge=1024, description="Largest memory file that is imported.")
+    ingress_replicas: int = Field(default=1, ge=1, description="Processes that answer requests; they hold nothing.")
+    call_deadline_s: float = Field(
+        default=60.0, gt=0, description="Seconds that a call waits for a memory that restarts."
+    )
+    memory_durability: str = Field(default="group", description="`sync`, `group` or `group(MS)`: what shares a sync.")
+    auth: Auth = Field(
+        default="auto",
+        description="`keys` asks every caller, `open` nobody, `auto` all when others than here can call.",
+    )
+    neural_memory_api_key: SecretStr | None = Field(
+        default=None, description="Key that commands here send, and that a service which asks for keys admits."
+    )
+    shared_hosts: int = Field(
+        default=2, ge=1, le=4096, description="Processes that hold the memories without one of their own."
+    )
+    idle_ttl_s: float = Field(default=600.0, gt=0, description="After so long without a call a memory leaves RAM.")
+    resident_bytes_max: int = Field(
+        default=4096 * MIB, ge=MIB, description="States in one such process; above it the longest idle one leaves."
+    )
+    redis_url: SecretStr | None = Field(
+        default=None, description="`redis://[user:password@]host:port` in which Ray's head keeps its tables."
+    )
 
-    memory_storage_path: str = Field(default_factory=default_storage_url)
-    host: str = "127.0.0.1"
-    port: int = Field(default=8000, ge=1, le=65535)
-    encoder: str = "minilm"
-    more_encoders: str = ""
-    mcp_tools: Literal["core", "full"] = "core"
-    mcp_memory: str = "default"
-    allowed_hosts: str = ""
-    log_level: LogLevel = "INFO"
-    max_body_bytes: int = Field(default=4 * MIB, ge=1024)
-    ingress_replicas: int = Field(default=1, ge=1)
-    max_import_bytes: int = Field(default=1024 * MIB, ge=1024)
-    call_deadline_s: float = Field(default=60.0, gt=0)
-    memory_durability: str = "group"
-    auth: Auth = "auto"
-    neural_memory_api_key: SecretStr | None = None
-    shared_hosts: int = Field(default=2, ge=1, le=4096)
-    idle_ttl_s: float = Field(default=600.0, gt=0)
-    resident_bytes_max: int = Field(default=4096 * MIB, ge=MIB)
+    @model_validator(mode="before")
+    @classmethod
+    def _with_presets(cls, chosen: dict[str, Any]) -> dict[str, Any]:
+        given = {key.lower() for key in chosen}
+        presets = {field: value for field, (_, value) in _presets(chosen).items() if not given & names_of(field)}
+        return {**presets, **chosen}
+
+    @field_validator("device")
+    @classmethod
+    def _as_device(cls, raw: str) -> str:
+        device = "gpu" + raw[len("cuda") :] if raw.startswith("cuda") else raw
+        try:
+            return PlacementSpec(device=device).device
+        except InvalidInput as error:
+            raise ValueError(f"{error.message} {error.hint}") from error
+
+    @field_validator("domain")
+    @classmethod
+    def _as_name(cls, raw: str | None) -> str | None:
+        try:
+            return None if raw is None else parse_memory_name(raw)
+        except InvalidInput as error:
+            raise ValueError(error.message) from error
 
     @field_validator("memory_storage_path")
     @classmethod
@@ -84,6 +163,21 @@ class Settings(BaseSettings):
     @classmethod
     def _in_capitals(cls, raw: object) -> object:
         return raw.upper() if isinstance(raw, str) else raw
+
+    @property
+    def memory_defaults(self) -> dict[str, Any]:
+        """Settings of new memories that name none."""
+        found: dict[str, Any] = {"variant": self.ttt_variant, "learning_rate": self.learning_rate}
+        if self.memory_dim is not None:
+            found |= {"rows": self.memory_dim**2 // 16, "units": self.memory_dim**2 // 8}
+        if self.device != "cpu":
+            found["placement"] = {"device": self.device}
+        return {name: value for name, value in found.items() if value is not None}
+
+    @property
+    def is_read_only(self) -> bool:
+        """True when nobody may change a memory."""
+        return self.learning_rate == 0
 
     @property
     def storage_url(self) -> str:
@@ -125,3 +219,34 @@ class Settings(BaseSettings):
         """Where a client on this machine reaches the service."""
         host = "127.0.0.1" if self.host in {"0.0.0.0", "::"} else self.host  # noqa: S104
         return f"http://{host}:{self.port}"
+
+
+_HOSTED: Final[dict[str, Any]] = {"port": 7860, "host": "0.0.0.0"}  # noqa: S104  callers need keys there
+
+
+def names_of(field: str) -> set[str]:
+    """The names under which a field is set, in small letters."""
+    alias = Settings.model_fields[field].validation_alias
+    return {field, *map(str, alias.choices)} if isinstance(alias, AliasChoices) else {field}
+
+
+def source_of(field: str, settings: Settings) -> str:
+    """The variable that a field's value came from, or ``default``."""
+    variables = {name.upper() for name in os.environ}
+    for name in (field, *sorted(names_of(field) - {field})):
+        if name.upper() in variables:
+            return name.upper()
+    preset = _presets(settings.model_dump()).get(field)
+    return preset[0] if preset else "default"
+
+
+def _presets(chosen: dict[str, Any]) -> dict[str, tuple[str, Any]]:
+    """Defaults that another setting decides: by field, the variable that decides and the value."""
+    found: dict[str, tuple[str, Any]] = {}
+    if str(chosen.get("hf_space", "")).lower() in _TRUE:
+        found |= {field: ("HF_SPACE", value) for field, value in _HOSTED.items()}
+    if chosen.get("env") == "development":
+        found["log_level"] = ("ENV", "DEBUG")
+    if chosen.get("domain"):
+        found["mcp_memory"] = ("DOMAIN", chosen["domain"])
+    return found

@@ -64,7 +64,7 @@ class KeyRecord:
 def mint() -> tuple[str, str, str]:
     """A new key, its id and the hash of its secret."""
     key_id, secret = secrets.token_hex(6), secrets.token_urlsafe(32)
-    return f"nm_{key_id}_{secret}", key_id, _hashed(secret)
+    return f"nm_{key_id}_{secret}", key_id, hashed(secret)
 
 
 def is_key_id(raw: str) -> bool:
@@ -81,8 +81,9 @@ def split_key(presented: str) -> tuple[str, str] | None:
 def is_secret(record: KeyRecord | None, secret: str) -> bool:
     """True when the secret is the record's. Takes the same time whatever differs, also when there is no record."""
     expected = _NOBODY if record is None else record.secret_sha256
-    return hmac.compare_digest(_hashed(secret), expected) and record is not None
+    return hmac.compare_digest(hashed(secret), expected) and record is not None
 
 
-def _hashed(secret: str) -> str:
+def hashed(secret: str) -> str:
+    """What is kept of a secret."""
     return hashlib.sha256(secret.encode()).hexdigest()

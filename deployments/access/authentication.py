@@ -12,6 +12,7 @@ import re
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final, Protocol
 
@@ -44,6 +45,18 @@ class OpenDoor:
     async def principal(self, presented: str | None) -> Principal:
         """See Authenticator."""
         return LOCAL
+
+
+class ReadingDoor:
+    """Lets callers in as another door does, to read only: for a service that nobody may change."""
+
+    def __init__(self, door: Authenticator) -> None:
+        self._door = door
+
+    async def principal(self, presented: str | None) -> Principal:
+        """See Authenticator."""
+        who = await self._door.principal(presented)
+        return replace(who, scopes=who.scopes & {"infer"})
 
 
 class KeyDoor:
@@ -92,7 +105,7 @@ class Authentication:
         if scope["type"] != "lifespan" and scope["path"] not in PUBLIC_PATHS:
             principal = await self._authenticator.principal(_presented(Headers(scope=scope)))
             scope.setdefault("state", {})["principal"] = principal
-            if principal is LOCAL and scope["path"].startswith(_API):
+            if principal.key_id == LOCAL.key_id and scope["path"].startswith(_API):
                 _require_local_page(Headers(scope=scope))
             set_caller(principal)
         await self._app(scope, receive, send)

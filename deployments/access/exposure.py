@@ -9,16 +9,24 @@ from memory_core.storage.open_store import open_store
 
 
 def require_safe_exposure(settings: Settings) -> None:
-    """Raise InvalidInput (NOT_LOOPBACK, NO_KEYS) unless callers are kept out or only this machine can call."""
+    """Raise InvalidInput (NOT_LOOPBACK, NO_KEYS) unless callers are kept out or only this machine can call.
+
+    The key in the settings becomes one of the volume's.
+    """
     if settings.auth == "open" and not settings.is_loopback:
         raise InvalidInput(
             f"AUTH=open would let every machine that reaches {settings.host} in.",
             code="NOT_LOOPBACK",
             hint="Listen on 127.0.0.1, or leave AUTH out and make a key: neural-memory keys create",
         )
-    if settings.needs_keys and not KeyShelf(open_store(settings.storage_url)).has_valid():
+    if not settings.needs_keys:
+        return
+    shelf = KeyShelf(open_store(settings.storage_url))
+    if settings.api_key is not None:
+        shelf.admit(settings.api_key)
+    if not shelf.has_valid():
         raise InvalidInput(
             f"A service on {settings.host} needs keys, and this volume has none that is valid.",
             code="NO_KEYS",
-            hint="Make one: neural-memory keys create, or listen on 127.0.0.1.",
+            hint="Make one: neural-memory keys create; or set NEURAL_MEMORY_API_KEY, or listen on 127.0.0.1.",
         )

@@ -7,9 +7,9 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from deployments.access.api_keys import KeyRecord, is_key_id, mint
-from deployments.access.principal import DEFAULT_TENANT, EVERY_MEMORY, Limits, Scope
-from memory_core.errors import Internal, NotFound
+from deployments.access.api_keys import KeyRecord, hashed, is_key_id, mint, split_key
+from deployments.access.principal import DEFAULT_TENANT, EVERY_MEMORY, SCOPES, Limits, Scope
+from memory_core.errors import Internal, InvalidInput, NotFound
 from memory_core.storage.documents import create_document, pack_document, read_document
 from memory_core.storage.object_store import ObjectStore
 
@@ -47,6 +47,22 @@ class KeyShelf:
                 limits=limits or Limits(),
             )
         )
+
+    def admit(self, key: str) -> None:
+        """Keep a key that the operator brings, with every scope, unless its record is there. InvalidInput if no key."""
+        parts = split_key(key)
+        if parts is None:
+            raise InvalidInput("NEURAL_MEMORY_API_KEY is no key.", hint="Make one: neural-memory keys mint")
+        record = KeyRecord(
+            key_id=parts[0],
+            secret_sha256=hashed(parts[1]),
+            tenant=DEFAULT_TENANT,
+            scopes=SCOPES,
+            memories=EVERY_MEMORY,
+            created_at=self._clock().isoformat(),
+            expires_at=None,
+        )
+        create_document(self._store, _FOLDER + record.key_id, _KIND, record.to_dict())
 
     def find(self, key_id: str) -> KeyRecord | None:
         """The record of a key; None when there is none."""
@@ -88,8 +104,8 @@ class KeyShelf:
         return self._keep(replace(old, created_at=now.isoformat(), expires_at=expires_at, revoked_at=None))
 
     def _keep(self, plan: KeyRecord) -> tuple[str, KeyRecord]:
-        key, key_id, hashed = mint()
-        record = replace(plan, key_id=key_id, secret_sha256=hashed)
+        key, key_id, secret_sha256 = mint()
+        record = replace(plan, key_id=key_id, secret_sha256=secret_sha256)
         if not create_document(self._store, _FOLDER + key_id, _KIND, record.to_dict()):
             raise Internal("A new key's id was taken.", hint="Try again.")
         return key, record

@@ -46,7 +46,9 @@ class Principal:
         """Raise Forbidden (SCOPE_MISSING) unless the scope is held."""
         if scope not in self.scopes:
             raise Forbidden(
-                f"This key lacks the scope {scope}.", code="SCOPE_MISSING", hint=f"Use a key with --scopes {scope}."
+                f"This key lacks the scope {scope}.",
+                code="SCOPE_MISSING",
+                hint=f"Use a key with --scopes {scope}; with LEARNING_RATE=0 a service only reads.",
             )
 
     def sees(self, name: MemoryName) -> bool:

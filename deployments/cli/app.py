@@ -8,6 +8,7 @@ import typer
 
 from deployments.bench.cli import bench_app
 from deployments.cli import (
+    config_command,
     demo_command,
     encoder_commands,
     insight_commands,
@@ -39,6 +40,7 @@ _VERSIONS: Final = "Versions"
 app.command(rich_help_panel=_START)(demo_command.demo)
 app.command(rich_help_panel=_SERVICE)(service_commands.serve)
 app.command(rich_help_panel=_SERVICE)(service_commands.stop)
+app.command(rich_help_panel=_SERVICE)(config_command.config)
 app.command(rich_help_panel=_MEMORY)(memory_commands.create)
 app.command("list", rich_help_panel=_MEMORY)(memory_commands.list_)
 app.command(rich_help_panel=_MEMORY)(memory_commands.stats)

@@ -55,6 +55,14 @@ def create(
     _print_new(key, record, as_json)
 
 
+@keys_app.command()
+def mint() -> None:
+    """Print a key that is kept nowhere: the NEURAL_MEMORY_API_KEY of a service to come."""
+    from deployments.access.api_keys import mint as mint_key
+
+    output.out.print(mint_key()[0], markup=False, soft_wrap=True)
+
+
 @keys_app.command("list")
 def list_(storage: StorageOption = None, as_json: JsonOption = False) -> None:
     """List the keys, without their secrets."""

@@ -105,6 +105,7 @@ def _serve_here(settings: Settings, proxy: Proxy) -> None:
 
     require_free_port(settings.host, settings.port)
     require_safe_exposure(settings)
+    _load_pretrained(settings)
     with _run_file(settings).hold(), prepared_ray(proxy.value, is_loopback=settings.is_loopback) as front:
         output.out.print(f"Starting on {settings.base_url}", markup=False, soft_wrap=True)
         output.out.print(
@@ -114,6 +115,15 @@ def _serve_here(settings: Settings, proxy: Proxy) -> None:
 
         run_service(settings, lambda logs_folder: _announce(settings, logs_folder))
     output.out.print("Stopped.")
+
+
+def _load_pretrained(settings: Settings) -> None:
+    if not settings.pretrained:
+        return
+    from deployments.pretrained import load_pretrained
+
+    made = asyncio.run(load_pretrained(settings))
+    output.out.print(f"Pre-trained memories loaded: {', '.join(made) or 'none, all are there'}", markup=False)
 
 
 def _announce(settings: Settings, logs_folder: str) -> None:

@@ -15,6 +15,7 @@ from deployments.cli import output
 from deployments.cli.connection import Connection, run
 from deployments.cli.memory_commands import all_memories
 from deployments.cli.options import JsonOption, LocalOption, NameArgument, UrlOption
+from deployments.cli.service_commands import chosen_settings
 from deployments.progress import progress_bar
 from memory_core.errors import CorruptData, InvalidInput
 from memory_core.ids import MemoryName, parse_memory_name, parse_tag
@@ -33,7 +34,10 @@ KeepTaggedOption = Annotated[
 
 def export(
     name: NameArgument,
-    to: Annotated[Path, typer.Option("-o", "--output", help="The file to write.", dir_okay=False)],
+    to: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", help="The file.", show_default="NAME.nmem in ARCHIVE_PATH", dir_okay=False),
+    ] = None,
     tag: Annotated[str | None, typer.Option(help="A checkpoint; the memory as it is now if not given.")] = None,
     form: Annotated[str, typer.Option("--format", help="nmem (can be imported) or jsonl (for people).")] = "nmem",
     url: UrlOption = None,
@@ -44,16 +48,17 @@ def export(
     parsed, parsed_tag = parse_memory_name(name), None if tag is None else parse_tag(tag)
     if form not in {"nmem", "jsonl"}:
         raise InvalidInput(f"There is no format {ascii(form)}.", hint="Use nmem or jsonl.")
+    file = to or chosen_settings().archive_path / f"{parsed}.{form}"
 
     async def work(memories: Connection) -> int:
         exported = await memories.export(parsed, tag=parsed_tag, form=cast(ExportFormat, form))
-        return await _write_whole(exported.chunks, to)
+        return await _write_whole(exported.chunks, file)
 
     size_bytes = run(work, url=url, is_local=local)
     if as_json:
-        output.print_json({"memory": parsed, "tag": parsed_tag, "file": str(to), "size_bytes": size_bytes})
+        output.print_json({"memory": parsed, "tag": parsed_tag, "file": str(file), "size_bytes": size_bytes})
     else:
-        output.out.print(f"Wrote {parsed} to {to}: {size_bytes} bytes.", markup=False, soft_wrap=True)
+        output.out.print(f"Wrote {parsed} to {file}: {size_bytes} bytes.", markup=False, soft_wrap=True)
 
 
 def import_(

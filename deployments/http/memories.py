@@ -29,7 +29,7 @@ DetailedParam = Annotated[bool, Query(description="Also measure how full the mem
 async def create_memory(body: CreateRequest, services: ServicesParam) -> MemoryInfo:
     """Create an empty memory."""
     name = parse_memory_name(body.name)
-    config = await complete_config(services.encoders, services.encoder, body.chosen())
+    config = await complete_config(services.encoders, services.encoder, body.chosen(), services.memory_defaults)
     return await services.backend.create(name, config)
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Depends, Request
 
@@ -19,7 +19,7 @@ from memory_core.ids import EncoderId, MemoryName, parse_memory_name
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
-    """``encoder`` is the default of new memories. ``max_body_bytes`` caps a request body.
+    """``encoder`` and ``memory_defaults`` are for new memories that name none. ``max_body_bytes`` caps a request body.
 
     ``owner_pid`` tells which process holds a memory, ``placement`` why there (None: there is no cluster).
     ``authenticator`` says who calls. ``deadline_s`` bounds any request, ``max_import_bytes`` an uploaded archive.
@@ -36,6 +36,7 @@ class Services:
     metrics: Metrics = field(default_factory=Metrics)
     authenticator: Authenticator = field(default_factory=OpenDoor)
     placement: Callable[[MemoryName], Awaitable[PlacementReport]] | None = None
+    memory_defaults: Mapping[str, Any] = field(default_factory=dict)
 
 
 def _services(request: Request) -> Services:
