@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
-import gc
 import os
 import platform
 import threading
@@ -152,6 +151,7 @@ class MemoryHost:
             if not resident.size_bytes:
                 await self._make_room(resident)
                 await resident.open()
+                await self._in_mover(_return_free_memory)
 
     async def _make_room(self, newcomer: Resident) -> None:
         """Passivate until there is room, longest idle first. Overloaded (HOST_FULL) when all others are in use."""
@@ -192,7 +192,10 @@ class MemoryHost:
             await resident.close(must_fold=must_fold)
         finally:
             self._residents.pop(resident.tenant.uid, None)
-            await asyncio.get_running_loop().run_in_executor(self._threads.moves, _return_free_memory)
+            await self._in_mover(_return_free_memory)
+
+    async def _in_mover(self, work: Callable[[], None]) -> None:
+        await asyncio.get_running_loop().run_in_executor(self._threads.moves, work)
 
     def _state_bytes(self) -> int:
         return sum(resident.size_bytes for resident in self._residents.values())
@@ -238,7 +241,6 @@ def _rss_bytes() -> int:
 
 
 def _return_free_memory() -> None:
-    """Give freed pages back to the system: cycles hold a state for a while, and the C library keeps what it leaves."""
-    gc.collect()
+    """Give freed pages back to the system: the C library keeps what a state leaves, and what reading one took."""
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).malloc_trim(0)

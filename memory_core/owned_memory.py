@@ -323,7 +323,7 @@ class OwnedMemory:
         """Close the journal and let go of the state, whose memory others need."""
         self.files.close()
         with self.state_lock:
-            self.__dict__.pop("state", None)
+            self.__dict__.pop("_learner", None)
             self.candidate = None
         return on.JournalReleased()
 

@@ -25,6 +25,7 @@ from torch.nn.functional import embedding_bag
 
 from memory_core.config import MemoryConfig
 from memory_core.errors import LearningFailed
+from memory_core.lazy_zeros import lazy_zeros
 from memory_core.networks.network import FastWeights
 from memory_core.networks.product_keys import ProductKeys
 from memory_core.networks.row_gains import step_gains
@@ -47,7 +48,7 @@ class SparseNetwork:
         """Zero rows with variance 1."""
         config = self._config
         return {
-            "rows_RV": torch.zeros(
+            "rows_RV": lazy_zeros(
                 config.rows, config.key_dim, dtype=getattr(torch, config.dtype), device=self._device
             ),
             "variance_R": torch.ones(config.rows, device=self._device),

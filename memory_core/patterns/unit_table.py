@@ -10,6 +10,8 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from memory_core.lazy_zeros import lazy_zeros
+
 FREE = -1
 
 
@@ -17,7 +19,7 @@ class UnitTable:
     """Keys of all units, and which pattern slot owns each."""
 
     def __init__(self, units: int, key_dim: int, device: torch.device) -> None:
-        self.keys_UD = torch.zeros(units, key_dim, device=device)
+        self.keys_UD = lazy_zeros(units, key_dim, device=device)
         self.owner_U = np.full(units, FREE, dtype=np.int32)
         self.used = 0
         self._free: list[int] = []

@@ -1,5 +1,7 @@
 """MemoryWriter: what is answered, what is kept, what is written."""
 
+import gc
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -409,3 +411,15 @@ def test_how_far_a_consolidation_is_can_be_seen_while_it_works(store: FaultyStor
     learn(writer, "one", "two")
     writer.consolidate(run_id="run")
     assert seen == [Progress(fraction=0.0, phase="waiting"), Progress(fraction=0.98, phase="measuring")]
+
+
+def test_a_closed_writer_keeps_nothing_of_its_state_alive(open_writer: OpenWriter) -> None:
+    writer = open_writer()
+    learn(writer, "one", "two")
+    state = weakref.ref(writer._memory.state)
+    gc.disable()  # a cycle would hold it until a collection, and a host would take its room for free
+    try:
+        writer.close()
+        assert state() is None
+    finally:
+        gc.enable()
