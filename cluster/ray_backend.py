@@ -22,6 +22,8 @@ from memory_core.config import MemoryConfig
 from memory_core.consolidation.plan import ConsolidationPlan
 from memory_core.encoding.encoder import EncoderPool
 from memory_core.errors import Conflict, InvalidInput, NeuralMemoryError, NotFound
+from memory_core.family import FamilyOperations
+from memory_core.family_results import PromoteResult
 from memory_core.ids import EncoderId, MemoryName, RequestId, Seq, Tag
 from memory_core.insight_results import (
     Activity,
@@ -80,7 +82,7 @@ class ClusterSettings:
     limits: HostLimits = field(default_factory=HostLimits)
 
 
-class RayBackend(VolumeStorage):
+class RayBackend(VolumeStorage, FamilyOperations):
     """Memories of the volume at ``storage_url`` on the connected cluster."""
 
     def __init__(self, storage_url: str, encoders: EncoderPool, settings: ClusterSettings | None = None) -> None:
@@ -342,6 +344,10 @@ class RayBackend(VolumeStorage):
 
     async def close(self) -> None:
         """See MemoryBackend. The actors live on: they belong to the cluster, not to this process."""
+
+    async def _adopt(self, name: MemoryName, fork: MemoryName, tag: Tag, previous_tag: Tag) -> PromoteResult:
+        result: PromoteResult = await self._ask(name, "write", "adopt", fork, tag, previous_tag)
+        return result
 
     async def _ask_volume(self, method: str, *args: Any) -> Any:
         return await self._keepers.call(self._catalog, Call("storage", (method, *args)))

@@ -15,6 +15,7 @@ from typing import Any, Final, Self, TypeVar
 import httpx
 
 from deployments.http_client import TIMEOUT_DEFAULT_S, RemoteBackend
+from memory_core.family_results import CompareResult, FamilyObserveResult, FanOutResult, Probe, PromoteResult
 from memory_core.ids import Tag, parse_memory_name, parse_request_id, parse_tag
 from memory_core.insight_results import AttentionMap, DiffResult, ExplainResult, MergeResult, PredictResult
 from memory_core.results import (
@@ -174,6 +175,30 @@ class AsyncClient:
         """A new memory from a checkpoint."""
         return await self._remote.fork(parse_memory_name(memory), parse_tag(tag), parse_memory_name(new_name))
 
+    async def fork_many(self, memory: str, tag: str, new_name: str, count: int) -> FanOutResult:
+        """``new_name-1`` to ``new_name-count`` from one checkpoint; all or none."""
+        return await self._remote.fork_many(
+            parse_memory_name(memory), parse_tag(tag), parse_memory_name(new_name), count
+        )
+
+    async def family(self, memory: str) -> tuple[str, ...]:
+        """Names of the memory's forks."""
+        return (await self._remote.family(parse_memory_name(memory))).forks
+
+    async def observe_all(self, memory: str, what: Texts, *, idempotency_key: str | None = None) -> FamilyObserveResult:
+        """Let every fork of a memory learn the same."""
+        options = ObserveOptions(request_id=None if idempotency_key is None else parse_request_id(idempotency_key))
+        return await self._remote.observe_all(parse_memory_name(memory), _observations(what), options)
+
+    async def compare(self, memory: str, probes: Sequence[str | Probe]) -> CompareResult:
+        """Which fork of a memory learned more."""
+        asked = [Probe(text=one) if isinstance(one, str) else one for one in probes]
+        return await self._remote.compare(parse_memory_name(memory), asked)
+
+    async def promote(self, fork: str, tag: str) -> PromoteResult:
+        """Make a fork's version its parent's state."""
+        return await self._remote.promote(parse_memory_name(fork), parse_tag(tag))
+
 
 class Client:
     """As AsyncClient, for code without asyncio; also inside a notebook's running loop. Thread-safe."""
@@ -305,6 +330,26 @@ class Client:
     def fork(self, memory: str, tag: str, new_name: str) -> ForkResult:
         """See AsyncClient."""
         return self._do(self._client.fork(memory, tag, new_name))
+
+    def fork_many(self, memory: str, tag: str, new_name: str, count: int) -> FanOutResult:
+        """See AsyncClient."""
+        return self._do(self._client.fork_many(memory, tag, new_name, count))
+
+    def family(self, memory: str) -> tuple[str, ...]:
+        """See AsyncClient."""
+        return self._do(self._client.family(memory))
+
+    def observe_all(self, memory: str, what: Texts, *, idempotency_key: str | None = None) -> FamilyObserveResult:
+        """See AsyncClient."""
+        return self._do(self._client.observe_all(memory, what, idempotency_key=idempotency_key))
+
+    def compare(self, memory: str, probes: Sequence[str | Probe]) -> CompareResult:
+        """See AsyncClient."""
+        return self._do(self._client.compare(memory, probes))
+
+    def promote(self, fork: str, tag: str) -> PromoteResult:
+        """See AsyncClient."""
+        return self._do(self._client.promote(fork, tag))
 
     def _do(self, work: Coroutine[Any, Any, _T]) -> _T:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()

@@ -19,6 +19,7 @@ from deployments.error_map import error_from_answer
 from deployments.http_storage import RemoteStorage, connection_errors, json_or_none
 from memory_core.config import MemoryConfig
 from memory_core.errors import InvalidInput, NeuralMemoryError, Unavailable
+from memory_core.family_results import CompareResult, FamilyObserveResult, FanOutResult, ForkFamily, Probe, PromoteResult
 from memory_core.ids import EncoderId, MemoryName, Seq, Tag
 from memory_core.insight_results import (
     Activity,
@@ -56,7 +57,7 @@ _CONNECT_TIMEOUT_S: Final = 5.0
 _ATTEMPTS_MAX: Final = 4
 _PAUSE_MAX_S: Final = 5.0
 _REPEATABLE: Final = frozenset(
-    {"observe", "infer", "surprise", "forget", "restore", "rollback", "attention", "predict-next", "merge"}
+    {"observe", "infer", "surprise", "forget", "restore", "rollback", "attention", "predict-next", "merge", "compare", "promote"}
 )
 
 _Answer = TypeVar("_Answer")
@@ -107,10 +108,7 @@ class RemoteBackend(RemoteStorage):
         self, name: MemoryName, observations: Sequence[Observation], options: ObserveOptions
     ) -> ObserveResult:
         """See MemoryBackend. Without a request id one is made up, so that a repeated call cannot learn twice."""
-        body: dict[str, Any] = {"observations": [_present(**asdict(one)) for one in observations]}
-        if options.learning_rate is not None:
-            body["learning_rate"] = options.learning_rate
-        headers = {"Idempotency-Key": options.request_id or uuid.uuid4().hex}
+        body, headers = _told(observations, options)
         return await self._ask(ObserveResult, "POST", _path(name, "observe"), body, headers=headers)
 
     async def infer(self, name: MemoryName, prompt: str, options: InferOptions) -> InferResult:
@@ -221,6 +219,31 @@ class RemoteBackend(RemoteStorage):
         """See MemoryBackend."""
         return await self._ask(ForkResult, "POST", _path(name, "fork"), {"tag": tag, "name": new_name})
 
+    async def fork_many(self, name: MemoryName, tag: Tag, new_name: MemoryName, count: int) -> FanOutResult:
+        """See FamilyBackend."""
+        body = {"tag": tag, "name": new_name, "count": count}
+        return await self._ask(FanOutResult, "POST", _path(name, "forks"), body)
+
+    async def family(self, name: MemoryName) -> ForkFamily:
+        """See FamilyBackend."""
+        return await self._ask(ForkFamily, "GET", _path(name, "forks"))
+
+    async def observe_all(
+        self, name: MemoryName, observations: Sequence[Observation], options: ObserveOptions
+    ) -> FamilyObserveResult:
+        """See FamilyBackend."""
+        body, headers = _told(observations, options)
+        return await self._ask(FamilyObserveResult, "POST", _path(name, "forks/observe"), body, headers=headers)
+
+    async def compare(self, name: MemoryName, probes: Sequence[Probe]) -> CompareResult:
+        """See FamilyBackend."""
+        body = {"probes": [_present(**asdict(probe)) for probe in probes]}
+        return await self._ask(CompareResult, "POST", _path(name, "forks/compare"), body)
+
+    async def promote(self, fork: MemoryName, tag: Tag) -> PromoteResult:
+        """See FamilyBackend."""
+        return await self._ask(PromoteResult, "POST", _path(fork, "promote"), {"tag": tag})
+
     async def owner_pid(self, name: MemoryName) -> int:
         """The process that holds a memory now, on the service's machine."""
         return int(_json_object(await self._send("GET", _path(name, "owner")))["pid"])
@@ -263,6 +286,14 @@ class RemoteBackend(RemoteStorage):
         if answer.is_success:
             return answer
         raise error_from_answer(answer.status_code, json_or_none(answer))
+
+
+def _told(observations: Sequence[Observation], options: ObserveOptions) -> tuple[dict[str, Any], dict[str, str]]:
+    """Body and headers of a request to learn."""
+    body: dict[str, Any] = {"observations": [_present(**asdict(one)) for one in observations]}
+    if options.learning_rate is not None:
+        body["learning_rate"] = options.learning_rate
+    return body, {"Idempotency-Key": options.request_id or uuid.uuid4().hex}
 
 
 async def _events(answer: httpx.Response) -> AsyncIterator[tuple[str, Any]]:

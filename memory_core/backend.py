@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from memory_core.config import MemoryConfig
+from memory_core.family_backend import FamilyBackend
 from memory_core.ids import EncoderId, MemoryName, Seq, Tag
 from memory_core.insight_results import (
     Activity,
@@ -44,7 +45,7 @@ from memory_core.results import (
 from memory_core.storage_backend import StorageBackend
 
 
-class MemoryBackend(StorageBackend, Protocol):
+class MemoryBackend(StorageBackend, FamilyBackend, Protocol):
     """Named memories. Every method raises ``NeuralMemoryError`` subclasses only; an unknown name raises NotFound."""
 
     async def create(self, name: MemoryName, config: MemoryConfig) -> MemoryInfo:

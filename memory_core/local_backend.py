@@ -18,6 +18,8 @@ from memory_core.config import MemoryConfig
 from memory_core.consolidation.plan import ConsolidationPlan
 from memory_core.encoding.encoder import EncoderInfo, EncoderPool
 from memory_core.errors import Conflict, InvalidInput, NeuralMemoryError, Unavailable
+from memory_core.family import FamilyOperations
+from memory_core.family_results import PromoteResult
 from memory_core.ids import EncoderId, MemoryName, Seq, Tag
 from memory_core.insight_results import (
     Activity,
@@ -62,7 +64,7 @@ THREADS: Final = 64
 _LOG: Final = logging.getLogger(__name__)
 
 
-class LocalBackend(VolumeStorage):
+class LocalBackend(VolumeStorage, FamilyOperations):
     """MemoryBackend over one volume. Use from one event loop."""
 
     def __init__(self, store: ObjectStore | str, encoders: EncoderPool, settings: WriterSettings | None = None) -> None:
@@ -218,6 +220,9 @@ class LocalBackend(VolumeStorage):
             if isinstance(opened, MemoryWriter):
                 await self._close_writer(opened)
         self._threads.shutdown(wait=False)
+
+    async def _adopt(self, name: MemoryName, fork: MemoryName, tag: Tag, previous_tag: Tag) -> PromoteResult:
+        return await self._with_writer(name, lambda writer: writer.adopt(fork, tag, previous_tag))
 
     async def _ask_volume(self, method: str, *args: Any) -> Any:
         return await self._in_thread(lambda: getattr(self._volume, method)(*args))

@@ -21,6 +21,7 @@ from memory_core.lifecycle.machine import JournalLimits, Life, Phase, step
 from memory_core.owned_memory import OwnedMemory
 from memory_core.progress import OnProgress
 from memory_core.results import EncodedText, ForgetSelection
+from memory_core.storage.lineage import common_observation_count
 from memory_core.storage.records import JournalRecord
 
 OnEffect = Callable[[Effect], None]
@@ -94,6 +95,12 @@ class MemoryOwner:
         self._forgetting = (selection, encoded)
         self.drive(on.ForgetRequested())
 
+    def go_back(self, request: on.RestoreRequested | on.RollbackRequested) -> int:
+        """Replace the state by an earlier or another one; says how many observations are lost by it."""
+        before, count_before = self.memory.lineage, self.memory.state.observation_count
+        self.drive(request)
+        return count_before - common_observation_count(before, self.memory.lineage)
+
     def drive(self, request: on.Request) -> None:
         """Run a request's plan to its end, or raise what ended it."""
         effect = self._report(request)
@@ -142,8 +149,8 @@ class MemoryOwner:
         """Make the state that will replace the current one."""
         memory = self.memory
         match effect:
-            case do.LoadCheckpoint(tag, restore_momentum):
-                return memory.load_checkpoint(tag, restore_momentum=restore_momentum)
+            case do.LoadCheckpoint(tag, restore_momentum, source):
+                return memory.load_checkpoint(tag, restore_momentum=restore_momentum, source=source)
             case do.ReplayTo(seq):
                 return memory.replay_to(seq)
             case do.ComputeConsolidation():

@@ -15,7 +15,7 @@ from typing import TypeVar
 
 from memory_core import engine
 from memory_core.config import MemoryConfig
-from memory_core.errors import CorruptData, Internal, NotFound
+from memory_core.errors import Conflict, CorruptData, Internal, NotFound
 from memory_core.ids import MemoryName, Seq, Tag
 from memory_core.learner import BrokeTogether, Learner, Marks, batches, cut_group
 from memory_core.lifecycle import events as on
@@ -233,11 +233,19 @@ class OwnedMemory:
         self.files.publish_checkpoint(_required(self.checkpoint))
         return on.CheckpointPublished()
 
-    def load_checkpoint(self, tag: Tag, *, restore_momentum: bool = True) -> on.CheckpointLoaded:
-        """Read a checkpoint as the candidate."""
-        found = self.shelf.find(self.name, tag)
+    def load_checkpoint(
+        self, tag: Tag, *, restore_momentum: bool = True, source: MemoryName | None = None
+    ) -> on.CheckpointLoaded:
+        """Read a checkpoint, of another memory with ``source``, as the candidate. NotFound, or Conflict."""
+        found = self.shelf.find(source or self.name, tag)
         self.files.pin(found.snapshot)
-        found = self.shelf.find(self.name, tag)
+        found = self.shelf.find(source or self.name, tag)
+        if replace(found.config, placement=self.config.placement) != self.config:
+            raise Conflict(
+                f"The memory {found.memory} has other settings than {self.name}.",
+                code="SETTINGS_MISMATCH",
+                hint="A state fits only a memory with the same settings.",
+            )
         lineage = branched(found.snapshot.lineage, _fresh_branch())
         snapshot = replace(found.snapshot, lineage=lineage)
         state = self._load(snapshot)

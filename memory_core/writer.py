@@ -15,11 +15,13 @@ from dataclasses import dataclass, field, replace
 from typing import Final, TypeVar
 
 from memory_core import engine
+from memory_core.adoption import adopt
 from memory_core.config import MemoryConfig
 from memory_core.consolidation.forget import LISTED_MAX
 from memory_core.durability import Durability
 from memory_core.errors import Fenced, Internal, InvalidInput, LearningFailed, ReadOnly, Unavailable
 from memory_core.export_shelf import ExportShelf
+from memory_core.family_results import PromoteResult
 from memory_core.group_commit import GroupCommit, Waiting
 from memory_core.holders import with_holders
 from memory_core.ids import Epoch, MemoryName, RequestId, Seq, Tag
@@ -53,7 +55,6 @@ from memory_core.results import (
 from memory_core.retelling import Story, story_of
 from memory_core.state import MemoryState
 from memory_core.storage.archive import ArchiveHead, Member
-from memory_core.storage.lineage import common_observation_count
 from memory_core.storage.object_store import ObjectStore
 from memory_core.storage.records import JournalRecord
 from memory_core.stored_states import StoredStates
@@ -243,7 +244,8 @@ class MemoryWriter(WriterInsight):
     def restore(self, tag: Tag, *, restore_momentum: bool = True) -> RestoreResult:
         """Go back to a checkpoint; NotFound (CHECKPOINT_NOT_FOUND) when the tag is unknown."""
         with self._lane:
-            lost = self._go_back(on.RestoreRequested(tag, restore_momentum))
+            self._owner.require_serving()
+            lost = self._owner.go_back(on.RestoreRequested(tag, restore_momentum))
             return RestoreResult(
                 memory=self._name,
                 tag=tag,
@@ -251,6 +253,12 @@ class MemoryWriter(WriterInsight):
                 observations_lost=lost,
                 warning=_loss_warning(lost),
             )
+
+    def adopt(self, fork: MemoryName, tag: Tag, previous_tag: Tag) -> PromoteResult:
+        """Take a version of a fork over as the state; see ``adoption.adopt``."""
+        with self._lane:
+            self._owner.require_serving()
+            return adopt(self._owner, fork, tag, previous_tag)
 
     def rollback(self, seq: Seq) -> RollbackResult:
         """Go back to an earlier position that the journal still reaches.
@@ -264,7 +272,7 @@ class MemoryWriter(WriterInsight):
                     f"Position {seq} is not one of 0..{self._memory.seq}, where {self._name} has been.",
                     hint="Take a position from stats or from an observe result.",
                 )
-            lost = self._go_back(on.RollbackRequested(seq))
+            lost = self._owner.go_back(on.RollbackRequested(seq))
             return RollbackResult(
                 memory=self._name,
                 seq=seq,
@@ -272,14 +280,6 @@ class MemoryWriter(WriterInsight):
                 observations_lost=lost,
                 warning=_loss_warning(lost),
             )
-
-    def _go_back(self, request: on.RestoreRequested | on.RollbackRequested) -> int:
-        """How many observations are lost by it."""
-        self._owner.require_serving()
-        memory = self._memory
-        before, count_before = memory.lineage, memory.state.observation_count
-        self._owner.drive(request)
-        return count_before - common_observation_count(before, memory.lineage)
 
     def fork(self, tag: Tag, new_name: MemoryName) -> ForkResult:
         """A new memory from a checkpoint, copying no tensor bytes."""

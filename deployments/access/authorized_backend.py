@@ -15,6 +15,8 @@ from deployments.access.principal import EVERY_MEMORY, Principal, Scope, caller
 from memory_core.backend import MemoryBackend
 from memory_core.config import MemoryConfig
 from memory_core.errors import Forbidden, NeuralMemoryError, Overloaded
+from memory_core.family import FamilyOperations, fork_names, parent_of
+from memory_core.family_results import FanOutResult, PromoteResult
 from memory_core.ids import EncoderId, MemoryName, Seq, Tag
 from memory_core.insight_results import (
     Activity,
@@ -58,11 +60,11 @@ from memory_core.storage_results import (
 
 QUOTA_RETRY_S: Final = 3600.0
 _PAGE: Final = 1000
-_NAMING: Final = frozenset({"memory", "name", "source", "other", "parent", "forks_holding"})
+_NAMING: Final = frozenset({"memory", "name", "source", "other", "parent", "fork", "forks", "forks_holding"})
 _T = TypeVar("_T")
 
 
-class AuthorizedBackend:
+class AuthorizedBackend(FamilyOperations):
     """Does for ``principal.caller()`` what it may do on ``inner``; names in and out are those of its tenant.
 
     ``infer`` reads, ``observe`` learns and publishes, ``admin`` creates, deletes and undoes. Names that a key does not
@@ -235,6 +237,20 @@ class AuthorizedBackend:
         who = await self._creator(new_name)
         return await _shown(who, self._inner.fork(who.stored(name), tag, who.stored(new_name)))
 
+    async def fork_many(self, name: MemoryName, tag: Tag, new_name: MemoryName, count: int) -> FanOutResult:
+        """See MemoryBackend."""
+        who = await self._creator(*fork_names(new_name, count))
+        return await _shown(who, self._inner.fork_many(who.stored(name), tag, who.stored(new_name), count))
+
+    async def promote(self, fork: MemoryName, tag: Tag) -> PromoteResult:
+        """See MemoryBackend. What the parent was stays under a tag; what it is changes."""
+        who = _with_scope("admin")
+        async with self._audited(who, "promote", fork):
+            parent = parent_of((await self.stats(fork)).parent)
+            if parent is not None:
+                who.stored(parent)  # NotFound for a key that does not see it
+            return await _shown(who, self._inner.promote(who.stored(fork), tag))
+
     async def export(self, name: MemoryName, *, tag: Tag | None = None, form: ExportFormat = "nmem") -> Export:
         """See MemoryBackend. A whole memory leaves the house, so it is written down."""
         who = _with_scope("admin")
@@ -307,11 +323,12 @@ class AuthorizedBackend:
             burst = float(limits.bytes_per_day)
             self._rates.take(f"b:{who.key_id}", size_bytes, burst=burst, per_s=burst / DAY_S)
 
-    async def _creator(self, name: MemoryName) -> Principal:
+    async def _creator(self, *names: MemoryName) -> Principal:
         who = _with_scope("admin")
-        who.require_may_name(name)
+        for name in names:
+            who.require_may_name(name)
         allowed = who.limits.memories
-        if allowed is not None and len((await self.list_memories(limit=allowed)).memories) >= allowed:
+        if allowed is not None and len((await self.list_memories(limit=allowed)).memories) + len(names) > allowed:
             raise Overloaded(
                 f"This key may have {allowed} memories, and has them.",
                 code="QUOTA_EXCEEDED",

@@ -11,6 +11,7 @@ from deployments.cli import (
     config_command,
     demo_command,
     encoder_commands,
+    family_commands,
     insight_commands,
     key_commands,
     learning_commands,
@@ -60,6 +61,10 @@ app.command(rich_help_panel=_VERSIONS)(version_commands.checkpoints)
 app.command(rich_help_panel=_VERSIONS)(version_commands.restore)
 app.command(rich_help_panel=_VERSIONS)(version_commands.rollback)
 app.command(rich_help_panel=_VERSIONS)(version_commands.fork)
+app.command(rich_help_panel=_VERSIONS)(family_commands.family)
+app.command("observe-all", rich_help_panel=_VERSIONS)(family_commands.observe_all)
+app.command(rich_help_panel=_VERSIONS)(family_commands.compare)
+app.command(rich_help_panel=_VERSIONS)(family_commands.promote)
 app.command(rich_help_panel=_VERSIONS)(insight_commands.diff)
 app.command(rich_help_panel=_VERSIONS)(insight_commands.merge)
 app.add_typer(mcp_commands.mcp_app, name="mcp", rich_help_panel=_SERVICE)

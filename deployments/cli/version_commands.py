@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from deployments.cli import output
+from deployments.cli import family_commands, output
 from deployments.cli.connection import run
 from deployments.cli.options import JsonOption, LocalOption, NameArgument, TagArgument, UrlOption
 from memory_core.ids import Seq, parse_memory_name, parse_tag
@@ -117,12 +117,18 @@ def fork(
     name: NameArgument,
     tag: TagArgument,
     new_name: Annotated[str, typer.Argument(metavar="NEW_NAME", help="The name of the fork.")],
+    count: Annotated[
+        int | None, typer.Option("--count", help="Make so many at once: NEW_NAME-1, NEW_NAME-2 and so on.")
+    ] = None,
     url: UrlOption = None,
     local: LocalOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Make a new memory that starts from a checkpoint."""
     parsed, parsed_tag, parsed_new = parse_memory_name(name), parse_tag(tag), parse_memory_name(new_name)
+    if count is not None:
+        family_commands.fork_many(lambda memories: memories.fork_many(parsed, parsed_tag, parsed_new, count), url, local, as_json)
+        return
     result = run(lambda memories: memories.fork(parsed, parsed_tag, parsed_new), url=url, is_local=local)
     if as_json:
         output.print_json(result)

@@ -11,7 +11,7 @@ from fastapi.security import APIKeyHeader, HTTPBearer
 from starlette.middleware.gzip import GZipMiddleware
 
 from deployments.access.authentication import Authentication
-from deployments.http import checkpoints, insight, learning, memories, probes, storage, streams, upkeep
+from deployments.http import checkpoints, family, insight, learning, memories, probes, storage, streams, upkeep
 from deployments.http.bodies import Bodies
 from deployments.http.envelope import Envelope
 from deployments.http.failures import install_error_answers
@@ -44,7 +44,7 @@ def build_api(services: Services) -> FastAPI:
     )
     app.state.services = services
     app.include_router(probes.router)
-    for door in (storage, memories, learning, streams, insight, checkpoints, upkeep):
+    for door in (storage, memories, learning, streams, insight, checkpoints, family, upkeep):
         app.include_router(door.router, dependencies=_CREDENTIALS)
     install_error_answers(app)
     # The last one added is the outermost.

@@ -10,6 +10,8 @@ from pydantic.dataclasses import dataclass
 from memory_core.config import FastDtype, GateKind, LinearRule, SaturationPolicy, Variant
 from memory_core.consolidation.plan import EWC_LAMBDA_MAX, STEPS_MAX
 from memory_core.errors import InvalidInput
+from memory_core.family_limits import FORKS_MAX, PROBES_MAX
+from memory_core.family_results import Probe
 from memory_core.ids import MemoryName, PatternId, Tag
 from memory_core.placement_spec import Isolation, Strategy
 from memory_core.results import (
@@ -317,6 +319,43 @@ class ForkRequest(Body):
 
     tag: str
     name: str
+
+
+class FanOutRequest(Body):
+    """The checkpoint to start from, and how many memories: they are called ``name-1``, ``name-2`` and so on."""
+
+    model_config = _example(tag="v1.0", name="try", count=4)
+
+    tag: str
+    name: str
+    count: int = Field(ge=1, le=FORKS_MAX)
+
+
+class ProbeBody(Body):
+    """A text that a fork may have learned, and the question to find it by; without one its own words."""
+
+    text: str
+    question: str | None = None
+
+
+class CompareRequest(Body):
+    """What forks are compared by."""
+
+    model_config = _example(probes=[{"text": "Ana moved to Porto.", "question": "Where does Ana live?"}])
+
+    probes: list[ProbeBody] = Field(min_length=1, max_length=PROBES_MAX)
+
+    def to_probes(self) -> list[Probe]:
+        """The core's values."""
+        return [Probe(text=one.text, question=one.question) for one in self.probes]
+
+
+class PromoteRequest(Body):
+    """The fork's version to promote; made now if there is none under this tag."""
+
+    model_config = _example(tag="v2.0")
+
+    tag: str
 
 
 class StreamedObserve(BaseModel):

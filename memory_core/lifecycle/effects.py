@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from memory_core.ids import Seq, Tag
+from memory_core.ids import MemoryName, Seq, Tag
 from memory_core.lifecycle import events
 
 
@@ -69,10 +69,11 @@ class PublishCheckpoint:
 
 @dataclass(frozen=True, slots=True)
 class LoadCheckpoint:
-    """Read the state of a checkpoint beside the current one."""
+    """Read the state of a checkpoint beside the current one. ``source``: the memory it is of, if another one."""
 
     tag: Tag
     restore_momentum: bool
+    source: MemoryName | None = None
 
 
 @dataclass(frozen=True, slots=True)

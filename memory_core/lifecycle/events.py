@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from memory_core.ids import Epoch, Seq, Tag
+from memory_core.ids import Epoch, MemoryName, Seq, Tag
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +30,11 @@ class CheckpointRequested:
 
 @dataclass(frozen=True, slots=True)
 class RestoreRequested:
-    """The state of a checkpoint shall become the current one."""
+    """The state of a checkpoint shall become the current one. ``source``: the memory it is of, if another one."""
 
     tag: Tag
     restore_momentum: bool = True
+    source: MemoryName | None = None
 
 
 @dataclass(frozen=True, slots=True)

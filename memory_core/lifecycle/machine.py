@@ -146,8 +146,8 @@ def _candidate(
 ) -> Effect:
     """What makes the state that will replace the current one."""
     match request:
-        case on.RestoreRequested(tag, restore_momentum):
-            return do.LoadCheckpoint(tag, restore_momentum)
+        case on.RestoreRequested(tag, restore_momentum, source):
+            return do.LoadCheckpoint(tag, restore_momentum, source)
         case on.RollbackRequested(seq):
             return do.ReplayTo(seq)
         case on.ConsolidateRequested():

@@ -48,9 +48,7 @@ class SparseNetwork:
         """Zero rows with variance 1."""
         config = self._config
         return {
-            "rows_RV": lazy_zeros(
-                config.rows, config.key_dim, dtype=getattr(torch, config.dtype), device=self._device
-            ),
+            "rows_RV": lazy_zeros(config.rows, config.key_dim, dtype=getattr(torch, config.dtype), device=self._device),
             "variance_R": torch.ones(config.rows, device=self._device),
         }
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import threading
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Final
 
 from memory_core.errors import NotFound
@@ -13,6 +15,7 @@ from memory_core.results import CheckpointPage, ForkResult
 from memory_core.storage import keys
 from memory_core.storage.catalog import Catalog
 from memory_core.storage.documents import read_document
+from memory_core.storage.lineage import branched
 from memory_core.storage.manifest import Checkpoint, Snapshot
 from memory_core.storage.object_store import ListedObject, ObjectStore
 from memory_core.storage.pins import Pin, pin
@@ -82,7 +85,9 @@ class CheckpointShelf:
         """A new memory that starts from a checkpoint and names its blobs; Conflict when the new name is taken."""
         with self.holding(self.find(name, tag).snapshot):
             source = self.find(name, tag)
-            self._catalog.create(new_name, source.config, source.snapshot, created_at, parent=f"{name}@{tag}")
+            # A branch of its own: from here on its positions are not those of its parent.
+            snapshot = replace(source.snapshot, lineage=branched(source.snapshot.lineage, uuid.uuid4().hex[:12]))
+            self._catalog.create(new_name, source.config, snapshot, created_at, parent=f"{name}@{tag}")
         return ForkResult(memory=new_name, parent=name, parent_tag=tag, weight_hash=source.snapshot.weight_hash)
 
     def _read_listed(self, item: ListedObject) -> Checkpoint | None:

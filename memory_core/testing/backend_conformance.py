@@ -17,11 +17,12 @@ from memory_core.errors import Conflict, InvalidInput, NotFound, ReadOnly, TooLa
 from memory_core.ids import EncoderId, MemoryName, Seq, Tag
 from memory_core.results import ForgetSelection, InferOptions, Observation, ObserveOptions
 from memory_core.testing.backend_fixtures import CAT, ORCHID, SHIP, fresh_name
+from memory_core.testing.family_conformance import FamilyConformance
 from memory_core.testing.insight_conformance import InsightConformance
 from memory_core.testing.storage_conformance import StorageConformance
 
 
-class BackendConformance(InsightConformance, StorageConformance):
+class BackendConformance(InsightConformance, StorageConformance, FamilyConformance):
     """The suite. Names of tests are the promises."""
 
     async def test_a_created_memory_is_empty_and_is_listed(
@@ -68,6 +69,9 @@ class BackendConformance(InsightConformance, StorageConformance):
             backend.restore(name, Tag("v1")),
             backend.rollback(name, Seq(0)),
             backend.fork(name, Tag("v1"), fresh_name()),
+            backend.fork_many(name, Tag("v1"), fresh_name(), 2),
+            backend.family(name),
+            backend.promote(name, Tag("v1")),
         ]
         for call in calls:
             with pytest.raises(NotFound) as raised:

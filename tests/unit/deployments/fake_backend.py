@@ -11,6 +11,8 @@ import numpy as np
 from memory_core.config import MemoryConfig
 from memory_core.encoding.encoder import EncoderInfo
 from memory_core.errors import Conflict, InvalidInput, NotFound
+from memory_core.family import FamilyOperations
+from memory_core.family_results import PromoteResult
 from memory_core.ids import EncoderId, MemoryName, PatternId, Seq, Tag
 from memory_core.insight_results import (
     Activity,
@@ -96,7 +98,7 @@ class _Memory:
         return hashlib.sha256("\n".join(self.texts).encode()).hexdigest()
 
 
-class FakeBackend:
+class FakeBackend(FamilyOperations):
     """Follows the contract of MemoryBackend closely enough for the doors above it."""
 
     def __init__(self) -> None:
@@ -446,6 +448,20 @@ class FakeBackend:
             raise Conflict(f"The memory {new_name} exists already.", hint="Choose another name.")
         self.memories[new_name] = _Memory(self._get(name).config, parent=f"{name}@{tag}", texts=texts)
         return ForkResult(memory=new_name, parent=name, parent_tag=tag, weight_hash=self._get(new_name).weight_hash)
+
+    async def _adopt(self, name: MemoryName, fork: MemoryName, tag: Tag, previous_tag: Tag) -> PromoteResult:
+        memory = self._get(name)
+        await self.checkpoint(name, previous_tag)
+        lost = len(set(memory.texts) - set(self._tagged(fork, tag)))
+        memory.texts = self._tagged(fork, tag)
+        return PromoteResult(
+            memory=name,
+            fork=fork,
+            tag=tag,
+            previous_tag=previous_tag,
+            weight_hash=memory.weight_hash,
+            observations_lost=lost,
+        )
 
     async def close(self) -> None:
         self.is_closed = True

@@ -1,5 +1,7 @@
 """Budgets that are reserved and not yet paid for."""
 
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -24,5 +26,4 @@ def test_ram_is_taken_when_they_are_written() -> None:
 
 
 def resident_pages() -> int:
-    with open("/proc/self/statm", encoding="ascii") as statm:
-        return int(statm.read().split()[1])
+    return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
