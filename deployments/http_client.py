@@ -19,7 +19,14 @@ from deployments.error_map import error_from_answer
 from deployments.http_storage import RemoteStorage, connection_errors, json_or_none
 from memory_core.config import MemoryConfig
 from memory_core.errors import InvalidInput, NeuralMemoryError, Unavailable
-from memory_core.family_results import CompareResult, FamilyObserveResult, FanOutResult, ForkFamily, Probe, PromoteResult
+from memory_core.family_results import (
+    CompareResult,
+    FamilyObserveResult,
+    FanOutResult,
+    ForkFamily,
+    Probe,
+    PromoteResult,
+)
 from memory_core.ids import EncoderId, MemoryName, Seq, Tag
 from memory_core.insight_results import (
     Activity,
@@ -57,7 +64,19 @@ _CONNECT_TIMEOUT_S: Final = 5.0
 _ATTEMPTS_MAX: Final = 4
 _PAUSE_MAX_S: Final = 5.0
 _REPEATABLE: Final = frozenset(
-    {"observe", "infer", "surprise", "forget", "restore", "rollback", "attention", "predict-next", "merge", "compare", "promote"}
+    {
+        "observe",
+        "infer",
+        "surprise",
+        "forget",
+        "restore",
+        "rollback",
+        "attention",
+        "predict-next",
+        "merge",
+        "compare",
+        "promote",
+    }
 )
 
 _Answer = TypeVar("_Answer")

@@ -153,7 +153,9 @@ async def _discarded(memories: MemoryBackend, name: MemoryName) -> None:
 
 async def _score(memories: MemoryBackend, name: MemoryName, probes: Sequence[Probe]) -> ForkScore:
     surprises = await memories.surprise(name, [probe.text for probe in probes])
-    answers = [await memories.infer(name, probe.question or probe.text, InferOptions(pattern_limit=1)) for probe in probes]
+    answers = [
+        await memories.infer(name, probe.question or probe.text, InferOptions(pattern_limit=1)) for probe in probes
+    ]
     stats = await memories.stats(name)
     return ForkScore(
         memory=name,

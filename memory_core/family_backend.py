@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from memory_core.family_results import CompareResult, FamilyObserveResult, FanOutResult, ForkFamily, Probe, PromoteResult
+from memory_core.family_results import (
+    CompareResult,
+    FamilyObserveResult,
+    FanOutResult,
+    ForkFamily,
+    Probe,
+    PromoteResult,
+)
 from memory_core.ids import MemoryName, Tag
 from memory_core.results import Observation, ObserveOptions
 

@@ -77,7 +77,8 @@ class CompareResult:
 class PromoteResult:
     """A fork's version that became its parent's state.
 
-    tag: of that version, on the fork and on the parent. previous_tag: the parent as it was before, None when it was the same.
+    tag: of that version, on the fork and on the parent. previous_tag: the parent as it was before, None when it was
+    the same.
     observations_lost: how many observations of the parent the promoted version does not come from.
     """
 

@@ -31,7 +31,8 @@ def fork_many(
         output.print_json(result)
         return
     output.out.print(
-        f"Forked {len(result.forks)} memories from {result.parent} at {result.parent_tag} in {result.duration_ms:.0f} ms."
+        f"Forked {len(result.forks)} memories from {result.parent} at {result.parent_tag} "
+        f"in {result.duration_ms:.0f} ms."
     )
 
 

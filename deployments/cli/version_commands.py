@@ -127,7 +127,9 @@ def fork(
     """Make a new memory that starts from a checkpoint."""
     parsed, parsed_tag, parsed_new = parse_memory_name(name), parse_tag(tag), parse_memory_name(new_name)
     if count is not None:
-        family_commands.fork_many(lambda memories: memories.fork_many(parsed, parsed_tag, parsed_new, count), url, local, as_json)
+        family_commands.fork_many(
+            lambda memories: memories.fork_many(parsed, parsed_tag, parsed_new, count), url, local, as_json
+        )
         return
     result = run(lambda memories: memories.fork(parsed, parsed_tag, parsed_new), url=url, is_local=local)
     if as_json:

@@ -131,19 +131,21 @@ CALLS: dict[str, tuple[str, str, dict[str, Any] | None]] = {
     "diff": ("GET", "/v1/memories/shared/diff", None),
     "owner": ("GET", "/v1/memories/shared/owner", None),
     "fork": ("POST", "/v1/memories/shared/fork", {"tag": "v1", "name": "forked"}),
+    "fork-many": ("POST", "/v1/memories/shared/forks", {"tag": "v1", "name": "many", "count": 2}),
     "re-encode": ("POST", "/v1/memories/shared/re-encode", {"encoder": "hash", "new_name": "again"}),
     "forget": ("POST", "/v1/memories/shared/forget", {"subject": "nobody here", "dry_run": True}),
     "restore": ("POST", "/v1/memories/shared/restore", {"tag": "v1"}),
     "rollback": ("POST", "/v1/memories/shared/rollback", {"to_seq": 1}),
     "create": ("POST", "/v1/memories", {"name": "created", **SMALL}),
     "stats": ("GET", "/v1/memories/shared", None),
+    "family": ("GET", "/v1/memories/shared/forks", None),
     "checkpoints": ("GET", "/v1/memories/shared/checkpoints", None),
     "delete": ("DELETE", "/v1/memories/shared", None),
 }
 NEEDS = {
     "observe": {"observe", "consolidate", "checkpoint", "merge"},
     "infer": {"infer", "surprise", "explain", "attention", "predict", "diff"},
-    "admin": {"owner", "fork", "re-encode", "forget", "restore", "rollback", "create", "delete"},
+    "admin": {"owner", "fork", "fork-many", "re-encode", "forget", "restore", "rollback", "create", "delete"},
 }
 
 

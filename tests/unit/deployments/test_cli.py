@@ -132,6 +132,19 @@ def test_every_command_prints_for_people_and_for_programs(run: Run, arguments: t
     assert run(*arguments).exit_code == 0
 
 
+def test_forks_are_made_taught_compared_and_promoted(run: Run, backend: FakeBackend) -> None:
+    run("checkpoint", "notes", "v0")
+    assert printed_json(run("fork", "notes", "v0", "try", "--count", "2", "--json"))["forks"] == ["try-1", "try-2"]
+    assert run("family", "notes").output.split() == ["try-1", "try-2"]
+    assert len(printed_json(run("observe-all", "notes", "both", "--json"))["answers"]) == 2
+    run("observe", "try-2", "a fact")
+    ranked = printed_json(run("compare", "notes", "-", "--json", stdin="a fact?\ta fact\n"))["forks"]
+    assert [(one["memory"], one["recall"]) for one in ranked] == [("try-2", 1.0), ("try-1", 0.0)]
+    for command in (("observe-all", "notes", "more"), ("compare", "notes", "a fact"), ("promote", "try-2", "v1")):
+        assert run(*command).exit_code == 0
+    assert backend.memories[MemoryName("notes")].texts == backend.memories[MemoryName("try-2")].texts
+
+
 def test_consolidate_passes_its_settings_on(run: Run, backend: FakeBackend) -> None:
     run("observe", "notes", "fact")
     assert run("consolidate", "notes", "--steps", "3", "--ewc-lambda", "0.5").exit_code == 0
