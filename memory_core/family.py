@@ -23,7 +23,7 @@ from memory_core.family_results import (
     Probe,
     PromoteResult,
 )
-from memory_core.ids import MemoryName, RequestId, Tag, parse_memory_name, parse_tag
+from memory_core.ids import MemoryName, RequestId, Tag, parse_tag
 from memory_core.results import ForkResult, InferOptions, InferResult, Observation, ObserveOptions
 
 BEFORE: Final = "before-"
@@ -113,10 +113,10 @@ class FamilyOperations:
 
 
 def fork_names(new_name: MemoryName, count: int) -> tuple[MemoryName, ...]:
-    """What the forks of a fan-out are called; InvalidInput."""
+    """What the forks of a fan-out are called; InvalidInput. The last one is the longest name."""
     if not 1 <= count <= FORKS_MAX:
         raise InvalidInput(f"{count} forks were asked for; 1 to {FORKS_MAX} are allowed.", hint="Choose fewer.")
-    return tuple(parse_memory_name(f"{new_name}-{number}") for number in range(1, count + 1))
+    return tuple(MemoryName(f"{new_name}-{number}") for number in range(1, count + 1))
 
 
 def parent_of(parent: str | None) -> MemoryName | None:

@@ -9,6 +9,7 @@ from deployments.http.learning import IdempotencyKey
 from deployments.http.schemas import CompareRequest, FanOutRequest, ObserveRequest, PromoteRequest
 from deployments.http.services import BackendParam, NameParam
 from deployments.text_rules import check_observations, check_text
+from memory_core.family import fork_names
 from memory_core.family_results import CompareResult, FamilyObserveResult, FanOutResult, ForkFamily, PromoteResult
 from memory_core.ids import parse_memory_name, parse_request_id, parse_tag
 from memory_core.results import ObserveOptions
@@ -21,7 +22,9 @@ _CHANGES = documented(400, 404, 409, 413, 422, 429, 500, 503)
 @router.post("/forks", status_code=201, responses=_CHANGES)
 async def fork_many(name: NameParam, body: FanOutRequest, backend: BackendParam) -> FanOutResult:
     """Many memories from one checkpoint, at once: all of them exist, or none. No tensor bytes are copied."""
-    return await backend.fork_many(name, parse_tag(body.tag), parse_memory_name(body.name), body.count)
+    new_name = parse_memory_name(body.name)
+    parse_memory_name(fork_names(new_name, body.count)[-1])
+    return await backend.fork_many(name, parse_tag(body.tag), new_name, body.count)
 
 
 @router.get("/forks", responses=documented(404, 422, 503))
