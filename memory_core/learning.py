@@ -159,7 +159,7 @@ class _Chunk:
         state = self._state
         state.address_mean_D = (state.precision.sum_D / state.precision.count).clone()
         state.fast_weights = state.network.initial()
-        rehearse(state, steps=1)
+        rehearse(state)
 
 
 def _passages(

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from memory_core.consolidation.plan import ConsolidationPlan
-from memory_core.consolidation.replay import Rehearsal, held_out_units, reads_back, rehearse_but
+from memory_core.consolidation.replay import Rehearsal, held_out_units, reads_back, rehearse
 from memory_core.consolidation.trust import learn_channel_weights
 from memory_core.ids import MemoryName
 from memory_core.patterns.bank import COLUMNS
@@ -47,7 +47,7 @@ def consolidate(
     result = _keep(state, merged_into_n) if has_merged else state.clone()
     moved_R, was_kept_R = _moved_units(state, result, held_R, merged_into_n) if has_merged else (held_R, held_R >= 0)
     rehearsal = Rehearsal(plan.steps, plan.ewc_lambda, _between(on_progress, _MERGED_AT, _REHEARSED_AT))
-    rehearse_but(result, moved_R, rehearsal)
+    rehearse(result, rehearsal, moved_R)
     on_progress(_REHEARSED_AT, "weighing")
     result.channel_weights_C = learn_channel_weights(result)
     on_progress(_WEIGHED_AT, "measuring")

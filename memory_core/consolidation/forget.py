@@ -119,7 +119,7 @@ def _rebuild(state: MemoryState, chosen: Cut, keys: Mapping[str, EncodedText]) -
     units = result.bank.units
     result.precision.learn(units.keys_uD)
     result.address_mean_D = _address_mean(result)
-    rehearse(result, steps=1)
+    rehearse(result)
     _keep_links(state, result, [slot for slot, _ in chosen.kept])
     return result
 

@@ -26,18 +26,13 @@ _SEED: Final = 20_250_102
 class Rehearsal:
     """How to rehearse. ewc_lambda: pull towards the weights as they were, 0 for none; on_progress: 0 to 1."""
 
-    steps: int
-    ewc_lambda: float
-    on_progress: OnProgress
+    steps: int = 1
+    ewc_lambda: float = 0.0
+    on_progress: OnProgress = lambda _, __: None
 
 
-def replay_recall(state: MemoryState) -> float:
-    """Share of an even sample of units whose key reads back its pattern's code from the fast weights, in [0, 1]."""
-    owned_u = state.bank.units.owned()
-    if not len(owned_u):
-        return 1.0
-    chosen_R = owned_u[np.unique(np.linspace(0, len(owned_u) - 1, SAMPLE).astype(np.int64))]
-    return float(reads_back(state, chosen_R).mean())
+ONCE: Final = Rehearsal()
+NOTHING: Final = np.zeros(0, dtype=np.int64)
 
 
 def reads_back(state: MemoryState, units_R: np.ndarray) -> np.ndarray:
@@ -66,18 +61,11 @@ def held_out_units(state: MemoryState) -> np.ndarray:
     return np.sort(reservoir_R)
 
 
-def rehearse(state: MemoryState, steps: int) -> None:
-    """Write every unit again ``steps`` times, oldest first; changes the fast weights of ``state`` in place."""
-    owned_u = state.bank.units.owned()
-    if not len(owned_u):
-        return
-    keys_ND, codes_NV = _pairs(state, owned_u)
-    for _ in range(steps):
-        state.fast_weights, _, _ = state.network.update(state.fast_weights, keys_ND, codes_NV, 1.0)
+def rehearse(state: MemoryState, rehearsal: Rehearsal = ONCE, held_out_R: np.ndarray = NOTHING) -> None:
+    """Write every unit but those held out again, oldest first, in chunks; changes the fast weights in place.
 
-
-def rehearse_but(state: MemoryState, held_out_R: np.ndarray, rehearsal: Rehearsal) -> None:
-    """Write every unit but those held out again, in chunks; what ``on_progress`` raises ends it."""
+    What ``on_progress`` raises ends it.
+    """
     units_N = np.setdiff1d(state.bank.units.owned(), held_out_R)
     if not len(units_N):
         return

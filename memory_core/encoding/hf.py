@@ -8,7 +8,6 @@ Shapes: N rows, B rows of a batch, T pieces, D key_dim.
 from __future__ import annotations
 
 import hashlib
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,6 +16,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from memory_core.encoding.load_once import LoadOnce
 from memory_core.encoding.pieces import PieceText, Row, batches_by_length, clean, encode_pieces, pad
 from memory_core.encoding.segments import PIECES_MAX, PIECES_MIN
 from memory_core.errors import InvalidInput, NeuralMemoryError
@@ -49,7 +49,7 @@ class HfEncoder:
     def __init__(self, source: str) -> None:
         """``source``: a folder, or an id on the Hugging Face hub."""
         self._source = source
-        self._load_lock = threading.Lock()
+        self._model = LoadOnce(lambda: _load(source))
 
     @property
     def encoder_id(self) -> EncoderId:
@@ -60,7 +60,7 @@ class HfEncoder:
     def fingerprint(self) -> str:
         """SHA-256 over configuration, tokeniser and weights, and how they are used; where they lie plays no role."""
         digest = hashlib.sha256(_SETTINGS.encode())
-        folder = self._loaded.folder
+        folder = self._model.get().folder
         weights = sorted(path.name for path in folder.glob("*.safetensors"))
         for name in ("config.json", "tokenizer.json", *weights):
             if (folder / name).is_file():
@@ -71,11 +71,11 @@ class HfEncoder:
     @property
     def key_dim(self) -> int:
         """The model's hidden size."""
-        return int(self._loaded.model.config.hidden_size)
+        return int(self._model.get().model.config.hidden_size)
 
     def encode(self, texts: Sequence[str]) -> list[EncodedText]:
         """Segments and their keys; InvalidInput when the model cannot be had here."""
-        loaded = self._loaded
+        loaded = self._model.get()
         pieces = loaded.tokenizer(clean(texts), add_special_tokens=False, return_offsets_mapping=True)
         cut = [
             PieceText(text, ids, offsets, loaded.pieces_max)
@@ -85,7 +85,7 @@ class HfEncoder:
 
     def embed_rows(self, rows: Sequence[Row]) -> Keys:
         """Unit-norm keys (N, D) of rows of piece ids without special ones."""
-        loaded = self._loaded
+        loaded = self._model.get()
         whole = [[*loaded.first, *row, *loaded.last] for row in rows]
         keys_ND = np.empty((len(rows), self.key_dim), dtype=np.float32)
         for batch in batches_by_length([len(row) for row in whole], PADDED_PIECES_PER_BATCH):
@@ -95,17 +95,8 @@ class HfEncoder:
 
     def tokenizer_json(self) -> str:
         """The tokeniser in the format of the ``tokenizers`` library."""
-        text: str = self._loaded.tokenizer.backend_tokenizer.to_str()
+        text: str = self._model.get().tokenizer.backend_tokenizer.to_str()
         return text
-
-    @cached_property
-    def _loaded(self) -> _Loaded:
-        with self._load_lock:
-            known = self.__dict__.get("_loaded")
-            if isinstance(known, _Loaded):
-                return known
-            self.__dict__["_loaded"] = loaded = _load(self._source)
-            return loaded
 
 
 def _load(source: str) -> _Loaded:

@@ -8,14 +8,13 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import os
-import threading
 from collections.abc import Sequence
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
 
+from memory_core.encoding.load_once import LoadOnce
 from memory_core.encoding.pieces import PieceText, Row, batches_by_length, clean, encode_pieces, pad
 from memory_core.encoding.segments import PIECES_MAX, PIECES_MIN
 from memory_core.errors import CorruptData, InvalidInput
@@ -56,7 +55,7 @@ class MiniLmEncoder:
         """``model_dir``: the model's files instead of the installed package's. Raises InvalidInput without either."""
         self._model_dir = model_dir or installed_model_dir()
         self._precision = precision
-        self._load_lock = threading.Lock()
+        self._model = LoadOnce(self._load)
 
     @property
     def encoder_id(self) -> EncoderId:
@@ -75,27 +74,18 @@ class MiniLmEncoder:
 
     def encode(self, texts: Sequence[str]) -> list[EncodedText]:
         """Segments and their keys; raises CorruptData when the model's files are not the published ones."""
-        tokenizer, model = self._loaded
+        tokenizer, model = self._model.get()
         encodings = tokenizer.encode_batch(clean(texts), add_special_tokens=False)
         cut = [PieceText(text, one.ids, one.offsets) for text, one in zip(texts, encodings, strict=True)]
         return encode_pieces(cut, lambda rows: _embed(model, rows))
 
     def embed_rows(self, rows: Sequence[Row]) -> Keys:
         """Unit-norm keys (N, D) of rows of piece ids without special ones, for who learns from this encoder."""
-        return _embed(self._loaded[1], rows)
+        return _embed(self._model.get()[1], rows)
 
     def tokenizer_json(self) -> str:
         """The tokeniser in the format of the ``tokenizers`` library."""
-        return self._loaded[0].to_str()
-
-    @cached_property
-    def _loaded(self) -> tuple[Tokenizer, SentenceBert]:
-        with self._load_lock:
-            if "_loaded" in self.__dict__:
-                loaded: tuple[Tokenizer, SentenceBert] = self.__dict__["_loaded"]
-                return loaded
-            self.__dict__["_loaded"] = loaded = self._load()
-            return loaded
+        return self._model.get()[0].to_str()
 
     def _load(self) -> tuple[Tokenizer, SentenceBert]:
         # Without a bound, oneDNN keeps a compiled primitive per shape it has seen and memory grows by hundreds of MB.

@@ -7,16 +7,15 @@ what it loses is word order and context. Shapes: V pieces of the vocabulary, N r
 from __future__ import annotations
 
 import hashlib
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from memory_core.encoding.load_once import LoadOnce
 from memory_core.encoding.pieces import PieceText, Row, clean, encode_pieces
 from memory_core.encoding.segments import PIECES_MAX, PIECES_MIN
 from memory_core.errors import CorruptData, InvalidInput
@@ -54,7 +53,7 @@ class StaticEncoder:
                 hint=f"Run neural-memory encoder distill --from minilm{f' --out {folder}' if folder else ''}"
                 " (about a minute).",
             )
-        self._load_lock = threading.Lock()
+        self._vectors = LoadOnce(lambda: _load(self._folder))
 
     @property
     def encoder_id(self) -> EncoderId:
@@ -64,16 +63,16 @@ class StaticEncoder:
     @property
     def fingerprint(self) -> str:
         """SHA-256 over vectors, tokeniser and settings."""
-        return self._loaded.fingerprint
+        return self._vectors.get().fingerprint
 
     @property
     def key_dim(self) -> int:
         """Size of the vectors, 256 unless they were made otherwise."""
-        return int(self._loaded.vectors_VD.shape[1])
+        return int(self._vectors.get().vectors_VD.shape[1])
 
     def encode(self, texts: Sequence[str]) -> list[EncodedText]:
         """Segments and their keys; a segment without any known piece still gets a unit key."""
-        encodings = self._loaded.tokenizer.encode_batch(clean(texts), add_special_tokens=False)
+        encodings = self._vectors.get().tokenizer.encode_batch(clean(texts), add_special_tokens=False)
         cut = [PieceText(text, one.ids, one.offsets) for text, one in zip(texts, encodings, strict=True)]
         return encode_pieces(cut, self.embed_rows)
 
@@ -81,7 +80,7 @@ class StaticEncoder:
         """Unit-norm keys (N, D) of rows of piece ids."""
         import torch
 
-        vectors_VD = torch.from_numpy(self._loaded.vectors_VD)
+        vectors_VD = torch.from_numpy(self._vectors.get().vectors_VD)
         pieces_P = torch.tensor([piece for row in rows for piece in row], dtype=torch.int64)
         starts_N = torch.tensor([0, *accumulate(map(len, rows))][:-1], dtype=torch.int64)
         sums_ND: Keys = torch.nn.functional.embedding_bag(pieces_P, vectors_VD, starts_N, mode="sum").numpy()
@@ -89,15 +88,6 @@ class StaticEncoder:
         sums_ND[norms_N == 0.0, 0] = norms_N[norms_N == 0.0] = 1.0
         keys_ND: Keys = sums_ND / norms_N[:, None]
         return keys_ND
-
-    @cached_property
-    def _loaded(self) -> _Loaded:
-        with self._load_lock:
-            known = self.__dict__.get("_loaded")
-            if isinstance(known, _Loaded):
-                return known
-            self.__dict__["_loaded"] = loaded = _load(self._folder)
-            return loaded
 
 
 def default_folder() -> Path:

@@ -10,7 +10,7 @@ import pytest
 
 from memory_core import engine
 from memory_core.config import VARIANTS
-from memory_core.consolidation.replay import Rehearsal, held_out_units, reads_back, rehearse_but
+from memory_core.consolidation.replay import Rehearsal, held_out_units, reads_back, rehearse
 from memory_core.errors import InvalidInput
 from memory_core.ids import MemoryName, Seq
 from memory_core.results import InferOptions
@@ -90,7 +90,7 @@ def test_stability_is_measured_on_units_that_are_not_rehearsed() -> None:
     blank.fast_weights = blank.network.initial()
     held = held_out_units(blank)
     assert len(held) == math.ceil(len(blank.bank.units.owned()) / 8)
-    rehearse_but(blank, held, Rehearsal(3, 0.0, lambda _, __: None))
+    rehearse(blank, Rehearsal(steps=3), held)
     others = np.setdiff1d(blank.bank.units.owned(), held)
     assert reads_back(blank, others).mean() > 0.95
     assert reads_back(blank, held).mean() < 0.5
