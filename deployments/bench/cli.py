@@ -119,6 +119,19 @@ def cores(as_json: JsonOption = False) -> None:
 
 
 @bench_app.command()
+def throughput(
+    key_dim: Annotated[list[int] | None, typer.Option("--key-dim", help="Key sizes; repeatable.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Throughput: pairs that every variant learns and reads a second by key size, on the CPU and on CUDA if present."""
+    from deployments.bench.report import Report
+    from deployments.bench.throughput import DIMS, run_throughput
+
+    figures, told, rows = run_throughput(dims=key_dim or DIMS)
+    _print(Report(bench="throughput", figures=figures, conditions={**told, "points": rows}), as_json)
+
+
+@bench_app.command()
 def storage(
     patterns_max: Annotated[
         int, typer.Option("--patterns-max", min=1_000, help="Largest memory to checkpoint: 1000, 10000 or 100000.")
