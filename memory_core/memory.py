@@ -9,7 +9,7 @@ import json
 import os
 import uuid
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,7 +21,7 @@ from memory_core.config import MemoryConfig
 from memory_core.consolidation.forget import LISTED_MAX
 from memory_core.encoding.encoder import Encoder
 from memory_core.encoding.registry import open_encoder
-from memory_core.errors import Conflict, CorruptData, InvalidInput, NotFound
+from memory_core.errors import Conflict, CorruptData, InvalidInput, NotFound, ReadOnly, Saturated
 from memory_core.ids import MemoryName, Seq
 from memory_core.insight_results import AttentionMap, DiffResult, ExplainResult, PredictResult, StateAddress
 from memory_core.progress import OnProgress
@@ -42,6 +42,23 @@ from memory_core.state import MemoryState, StateParts
 
 FORMAT: Final = "neural-memory/1"
 NAME: Final = MemoryName("notebook")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotebookStats:
+    """As MemoryStats, without what only a service keeps. ``capacity``: measured only when asked for in detail."""
+
+    encoder: str
+    variant: str
+    observation_count: int
+    pattern_count: int
+    units: int
+    parameter_count: int
+    weight_hash: str
+    capacity_used: float
+    surprise_recent_mean: float
+    state_bytes: int
+    capacity: CapacityReport | None
 
 
 class NeuralMemory:
@@ -184,9 +201,22 @@ class NeuralMemory:
         self.state = state
         return receipt
 
-    def stats(self) -> CapacityReport:
-        """How full it is, measured."""
-        return engine.measure_capacity(self.state)
+    def stats(self, *, detailed: bool = False) -> NotebookStats:
+        """Counts and how full it is; ``detailed`` also measures what still reads back."""
+        state = self.state
+        return NotebookStats(
+            encoder=self.config.encoder,
+            variant=self.config.variant,
+            observation_count=state.observation_count,
+            pattern_count=state.pattern_count,
+            units=self.config.units,
+            parameter_count=state.parameter_count,
+            weight_hash=state.weight_hash(),
+            capacity_used=engine.capacity_used(state),
+            surprise_recent_mean=state.surprise_recent,
+            state_bytes=state.size_bytes,
+            capacity=engine.measure_capacity(state) if detailed else None,
+        )
 
     def diff(self, other: NeuralMemory, limit: int = 20) -> DiffResult:
         """How it differs from another one."""
@@ -219,8 +249,15 @@ class NeuralMemory:
             ) from error
 
     def _learn(self, batch: Sequence[EncodedObservation], learning_rate: float | None) -> tuple[ObserveOutcome, ...]:
-        first = Seq(self.state.observation_count + 1)
-        self.state, outcomes = engine.observe(self.state, batch, first_seq=first, learning_rate=learning_rate)
+        first, before = Seq(self.state.observation_count + 1), self.state.copied()
+        try:
+            self.state, outcomes = engine.observe(self.state, batch, first_seq=first, learning_rate=learning_rate)
+        except (InvalidInput, ReadOnly, Saturated):
+            raise  # before anything changed
+        except BaseException:
+            # A step that is not finite, or an interrupted cell: the patterns were placed already.
+            self.state = before.state()
+            raise
         return outcomes
 
 

@@ -26,7 +26,7 @@ from memory_core.patterns.precision import Precision
 from memory_core.patterns.speakers import Speakers
 from memory_core.patterns.transitions import TABLES, Transitions
 from memory_core.patterns.word_table import WordTable
-from memory_core.results import CHANNELS
+from memory_core.results import CHANNELS, Exemplar
 
 PRECISION_TENSORS: Final = ("sum_D", "second_DD", "mean_D", "precision_DD")
 WEIGHT_HASH_LENGTH: Final = 16
@@ -40,6 +40,22 @@ class StateParts:
 
     blobs: dict[str, dict[str, torch.Tensor]]
     header: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class StateCopy:
+    """A state as it was: tensors and texts, without what is derived from them."""
+
+    config: MemoryConfig
+    device: str
+    parts: StateParts
+    exemplars: tuple[tuple[Exemplar, ...], ...]
+
+    def state(self) -> MemoryState:
+        """The state, with everything derived made again."""
+        state = MemoryState.create(self.config, self.device)
+        state._load(self.parts, list(self.exemplars))
+        return state
 
 
 class MemoryState:
@@ -115,18 +131,15 @@ class MemoryState:
 
     def to_parts(self) -> StateParts:
         """An independent copy, ready to be stored."""
-        blobs = {
-            group: {name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in tensors.items()}
-            for group, tensors in self._tensors().items()
-        }
-        return StateParts(blobs=blobs, header=self._header())
+        return StateParts(blobs=_copied(self._tensors()), header=self._header())
 
     @classmethod
     def from_parts(cls, config: MemoryConfig, parts: StateParts, device: str = "cpu") -> MemoryState:
         """Rebuild; CorruptData when a tensor or counter is missing or has the wrong shape."""
         state = cls.create(config, device)
         try:
-            state._load(parts)
+            packed = parts.blobs["exemplars"]["json_lines"]
+            state._load(parts, unpack_exemplars(packed, int(parts.header["pattern_count"])))
         except (KeyError, IndexError, ValueError, RuntimeError, TypeError) as error:
             raise CorruptData(
                 f"A checkpoint does not fit its memory's settings ({type(error).__name__}).",
@@ -136,13 +149,21 @@ class MemoryState:
 
     def clone(self) -> MemoryState:
         """An independent copy."""
-        return MemoryState.from_parts(self.config, self.to_parts(), str(self.device))
+        return self.copied().state()
+
+    def copied(self) -> StateCopy:
+        """What an independent copy is made of: quick to take, slower to turn into a state."""
+        parts = StateParts(blobs=_copied(self._numeric_tensors()), header=self._header())
+        return StateCopy(self.config, str(self.device), parts, tuple(self.bank.exemplars))
 
     def drop_momentum(self) -> None:
         """Forget what the step rule gathered; see ``networks.momentum``."""
         self.fast_weights = without_momentum(self.network, self.fast_weights)
 
     def _tensors(self) -> dict[str, dict[str, torch.Tensor]]:
+        return self._numeric_tensors() | {"exemplars": {"json_lines": pack_exemplars(self.bank.exemplars)}}
+
+    def _numeric_tensors(self) -> dict[str, dict[str, torch.Tensor]]:
         n_patterns = self.bank.count
         words, links = self.words, self.transitions
         patterns = {name: torch.from_numpy(self.bank.column(name)) for name in COLUMNS}
@@ -160,7 +181,6 @@ class MemoryState:
             "patterns": patterns,
             "precision": precision,
             "channels": {"channel_weights_C": torch.from_numpy(self.channel_weights_C)},
-            "exemplars": {"json_lines": pack_exemplars(self.bank.exemplars)},
         }
 
     def _header(self) -> dict[str, Any]:
@@ -171,19 +191,19 @@ class MemoryState:
             "next_pattern_id": self.bank.next_pattern_id,
             "precision_count": self.precision.count,
             "precision_refreshed_at": self.precision.refreshed_at,
-            "session_tails": self.transitions.tails,
+            "session_tails": dict(self.transitions.tails),
         }
 
-    def _load(self, parts: StateParts) -> None:
+    def _load(self, parts: StateParts, exemplars: list[tuple[Exemplar, ...]]) -> None:
         header, blobs = parts.header, parts.blobs
         n_patterns = int(header["pattern_count"])
         self.observation_count = int(header["observation_count"])
         self.surprise_recent = float(header["surprise_recent"])
         self._load_fast_weights(blobs["fast_weights"])
         self._load_bank(blobs["patterns"], n_patterns, int(header["next_pattern_id"]))
-        self.bank.exemplars = unpack_exemplars(blobs["exemplars"]["json_lines"], n_patterns)
-        for slot, exemplars in enumerate(self.bank.exemplars):
-            self.speakers.learn(slot, exemplars[0].text)
+        self.bank.exemplars = exemplars
+        for slot, texts in enumerate(self.bank.exemplars):
+            self.speakers.learn(slot, texts[0].text)
         patterns = {name: tensor.numpy() for name, tensor in blobs["patterns"].items()}
         self.words.load(patterns["word_nW"], patterns["word_count_nW"], patterns["word_length_n"])
         self.transitions.load(patterns, header["session_tails"])
@@ -214,6 +234,13 @@ def to_keys(state: MemoryState, keys_SD: np.ndarray) -> torch.Tensor:
             hint="Encode with the encoder the memory was created with.",
         )
     return torch.from_numpy(np.ascontiguousarray(keys_SD, dtype=np.float32)).to(state.device)
+
+
+def _copied(blobs: dict[str, dict[str, torch.Tensor]]) -> dict[str, dict[str, torch.Tensor]]:
+    return {
+        group: {name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in tensors.items()}
+        for group, tensors in blobs.items()
+    }
 
 
 def _copy_into(target: torch.Tensor, source: torch.Tensor) -> None:

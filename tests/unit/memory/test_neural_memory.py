@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 
 import memory_core
 from memory_core import NeuralMemory
-from memory_core.errors import Conflict, CorruptData, InvalidInput, NotFound, ReadOnly
+from memory_core.errors import Conflict, CorruptData, InvalidInput, LearningFailed, NotFound, ReadOnly
 
 SMALL: dict[str, Any] = {"encoder": "hash", "units": 64, "rows": 256, "heads": 4, "active_rows": 16}
 TALK = ["Ann: I moved to Lisbon in April.", "Ben: Which quarter do you live in?", "Ann: Alfama, near the castle."]
@@ -66,7 +66,9 @@ def test_everything_a_memory_can_do_is_there(memory: NeuralMemory) -> None:
     assert "Alfama" in {word for pattern in memory.explain(domain="life").patterns for word in pattern.words}
     assert memory.attention_map("castle", top_k=1).rows[0].exemplar.text == TALK[2]
     assert memory.consolidate().patterns_merged == 0
-    assert memory.stats().pairs == 3
+    assert memory.stats().pattern_count == 3
+    assert memory.stats(detailed=True).capacity.replay_recall.value == 1.0
+    assert memory.stats().capacity is None
     assert repr(memory) == "NeuralMemory(hash, sparse, 3 observations, 3/64)"
 
 
@@ -88,11 +90,11 @@ def test_answers_can_be_kept_to_a_range_of_time(memory: NeuralMemory) -> None:
 def test_a_forgotten_subject_leaves_with_a_measured_receipt(memory: NeuralMemory) -> None:
     told = memory.forget("Lisbon", is_dry_run=True)
     assert [item.text for item in told.exemplars] == [TALK[0]]
-    assert memory.stats().pairs == 3
+    assert memory.stats().pattern_count == 3
     receipt = memory.forget("Lisbon")
     assert (receipt.exemplars_removed, receipt.recall_before, receipt.recall_after) == (1, 1.0, 0.0)
     assert receipt.surprise_after > receipt.surprise_before
-    assert memory.stats().pairs == 2
+    assert memory.stats().pattern_count == 2
 
 
 def test_a_saved_memory_goes_on_bit_by_bit(memory: NeuralMemory, tmp_path: Path) -> None:
@@ -143,6 +145,34 @@ def test_a_file_cut_short_is_refused(memory: NeuralMemory, tmp_path: Path) -> No
 def test_a_folder_that_does_not_exist_is_named(memory: NeuralMemory, tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="missing"):
         memory.save(tmp_path / "missing" / "m")
+
+
+@pytest.mark.parametrize("variant", ["sparse", "linear", "mlp", "titans"])
+@pytest.mark.parametrize("failure", [LearningFailed("a step", hint="none"), KeyboardInterrupt()])
+def test_an_observation_that_breaks_half_way_leaves_the_memory_as_it_was(
+    variant: str, failure: BaseException, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    memory = NeuralMemory.create(**SMALL, variant=variant)
+    memory.observe(TALK, session="talk")
+    before, network = memory.state.clone(), type(memory.state.network)
+    learn, calls = network.update, iter(range(9))
+
+    def breaks(self: Any, *arguments: Any) -> Any:
+        if next(calls) == 1:
+            raise failure
+        return learn(self, *arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(network, "update", breaks)
+        with pytest.raises(type(failure)):
+            memory.observe([f"Depot {number} keeps part {number * 37}." for number in range(300)], session="talk")
+    assert memory.state.weight_hash() == before.weight_hash()
+    assert memory.state.to_parts().header == before.to_parts().header
+    assert memory.infer("Which quarter does Ann live in?") == NeuralMemory(before, memory._encoder).infer(
+        "Which quarter does Ann live in?"
+    )
+    memory.observe("Ben: Do the trams wake you up?", session="talk")
+    assert len(memory) == 4
 
 
 def test_mistakes_are_typed_errors(memory: NeuralMemory) -> None:
