@@ -11,7 +11,7 @@ from memory_core.placement_spec import PlacementSpec
 
 Variant = Literal["sparse", "linear", "mlp", "titans"]
 FastDtype = Literal["float32", "bfloat16"]
-GateKind = Literal["constant", "annealed", "surprise"]
+GateKind = Literal["constant", "annealed", "surprise", "learned"]
 LinearRule = Literal["delta", "recursive", "ttt"]
 SaturationPolicy = Literal["replace", "refuse"]
 VARIANTS: Final[tuple[str, ...]] = get_args(Variant)
@@ -36,7 +36,8 @@ class MemoryConfig:
     key_dim: size of the encoder's keys, D.
     rows, heads, active_rows: fast-weight rows, product-key heads and rows touched by one write (``sparse``).
     dtype: of the fast weights.
-    gates: how the step size theta follows the stream (``linear``, ``mlp``, ``titans``; see networks.gates).
+    gates: how the step size theta follows the stream (``linear``, ``mlp``, ``titans``; see networks.gates). ``learned``
+    ones are functions of the input whose parameters ``consolidate`` learns.
     linear_rule: ``recursive`` least squares, ``delta`` at half the bytes, or TTT-Linear. depth: layers of ``titans``.
     momentum_decay eta, forget_gate alpha: 0 by default, since both were measured to cost what was learned earlier.
     learning_rate: multiplies the step size theta; 0 makes the memory read-only.
@@ -119,9 +120,9 @@ def _require_one_of(name: str, value: str, choices: tuple[str, ...]) -> None:
 def _require_supported_gates(config: MemoryConfig) -> None:
     """A setting that a variant would ignore is refused: it would promise what does not happen."""
     is_exact = config.variant == "sparse" or (config.variant == "linear" and config.linear_rule != "ttt")
-    if is_exact and (config.momentum_decay or config.gates == "surprise"):
+    if is_exact and (config.momentum_decay or config.gates in {"surprise", "learned"}):
         raise InvalidInput(
-            "Momentum and surprise gates are not defined for sparse, delta and recursive updates.",
+            "Momentum, surprise and learned gates are not defined for sparse, delta and recursive updates.",
             hint="Use mlp, titans or linear with linear_rule=ttt, or leave them out.",
         )
     is_kalman = config.variant == "sparse" or (config.variant == "linear" and config.linear_rule == "recursive")

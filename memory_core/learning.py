@@ -20,6 +20,7 @@ from memory_core.encoding.words import analyze
 from memory_core.errors import InvalidInput, LearningFailed, ReadOnly, Saturated
 from memory_core.ids import PatternId, Seq
 from memory_core.networks.codes import value_codes
+from memory_core.networks.learned_gates import learned_parameters
 from memory_core.patterns.novelty import Novelty, measure_novelty
 from memory_core.patterns.passages import group_passages
 from memory_core.patterns.word_table import WordId, word_ids
@@ -158,7 +159,7 @@ class _Chunk:
         """Early on the mean of the keys is a guess: at fixed sizes take the measured one and rehearse all units."""
         state = self._state
         state.address_mean_D = (state.precision.sum_D / state.precision.count).clone()
-        state.fast_weights = state.network.initial()
+        state.fast_weights = state.network.initial() | learned_parameters(state.fast_weights)
         rehearse(state)
 
 

@@ -119,6 +119,20 @@ def cores(as_json: JsonOption = False) -> None:
 
 
 @bench_app.command()
+def gates(
+    pairs: Annotated[int, typer.Option("--pairs", min=512, help="Pairs to write at most.")] = 8_192,
+    as_json: JsonOption = False,
+) -> None:
+    """Gates: pairs kept with constant, annealed, surprise and learned gates, on unrelated and on text-like keys."""
+    from deployments.bench.gates import run_gates
+    from deployments.bench.report import Report
+
+    with _bar("writing pairs") as progress:
+        figures, told, rows = run_gates(pairs_max=pairs, advance=progress.advance)
+    _print(Report(bench="gates", figures=figures, conditions={**told, "points": rows}), as_json)
+
+
+@bench_app.command()
 def throughput(
     key_dim: Annotated[list[int] | None, typer.Option("--key-dim", help="Key sizes; repeatable.")] = None,
     as_json: JsonOption = False,

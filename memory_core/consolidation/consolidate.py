@@ -1,4 +1,4 @@
-"""consolidate: like sleep. Near-duplicate patterns become one, what is left is rehearsed, channels are weighed.
+"""consolidate: like sleep. Near-duplicates become one, gates are learned, what is left is rehearsed, channels weighed.
 
 Nothing that was told is lost: two patterns are merged only when all their exemplar texts fit into one. What it did for
 recall is measured on units that are held out of the rehearsal.
@@ -14,6 +14,7 @@ from typing import Final
 import numpy as np
 import torch
 
+from memory_core.consolidation.gates import improve_gates
 from memory_core.consolidation.plan import ConsolidationPlan
 from memory_core.consolidation.replay import Rehearsal, held_out_units, reads_back, rehearse
 from memory_core.consolidation.trust import learn_channel_weights
@@ -26,6 +27,7 @@ from memory_core.state import MemoryState
 MERGE_COSINE: Final = 0.95
 MERGE_SHARED_WORDS: Final = 0.8
 _MERGED_AT: Final = 0.1
+_GATED_AT: Final = 0.3
 _REHEARSED_AT: Final = 0.9
 _WEIGHED_AT: Final = 0.98
 _ROWS_AT_ONCE: Final = 1024
@@ -34,7 +36,7 @@ _ROWS_AT_ONCE: Final = 1024
 def consolidate(
     state: MemoryState, memory: MemoryName, plan: ConsolidationPlan, on_progress: OnProgress = lambda _, __: None
 ) -> tuple[MemoryState, ConsolidateResult]:
-    """Merge near-duplicates, rehearse; returns a new state, the old one is untouched.
+    """Merge near-duplicates, learn gates, rehearse; returns a new state, the old one is untouched.
 
     ``on_progress`` is told the share done and the phase between steps; what it raises cancels the whole.
     """
@@ -46,7 +48,9 @@ def consolidate(
     has_merged = bool((merged_into_n != np.arange(state.pattern_count)).any())
     result = _keep(state, merged_into_n) if has_merged else state.clone()
     moved_R, was_kept_R = _moved_units(state, result, held_R, merged_into_n) if has_merged else (held_R, held_R >= 0)
-    rehearsal = Rehearsal(plan.steps, plan.ewc_lambda, _between(on_progress, _MERGED_AT, _REHEARSED_AT))
+    gating = _between(on_progress, _MERGED_AT, _GATED_AT)
+    improve_gates(result, lambda share: gating(share, "gating"))
+    rehearsal = Rehearsal(plan.steps, plan.ewc_lambda, _between(on_progress, _GATED_AT, _REHEARSED_AT))
     rehearse(result, rehearsal, moved_R)
     on_progress(_REHEARSED_AT, "weighing")
     result.channel_weights_C = learn_channel_weights(result)

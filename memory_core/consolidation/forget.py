@@ -1,9 +1,10 @@
 """forget: weights do not delete a row, so a memory forgets by becoming what it would be without the subject.
 
 A new state is built from the patterns that are kept, in the order of their birth: fast weights, words, precision,
-speakers and crowding are learned again from them alone. Pattern ids, counters and links between kept patterns stay.
-A pattern keeps its keys, which were made from its first exemplar; when that one goes and others stay, the keys are
-made anew from the first that stays. Shapes: n patterns in use, m patterns kept, S segments, D key_dim, B of a block.
+speakers and crowding are learned again from them alone; learned gates start anew. Pattern ids, counters and links
+between kept patterns stay. A pattern keeps its keys, which were made from its first exemplar; when that one goes and
+others stay, the keys are made anew from the first that stays.
+Shapes: n patterns in use, m patterns kept, S segments, D key_dim, B of a block.
 """
 
 from __future__ import annotations

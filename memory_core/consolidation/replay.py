@@ -70,7 +70,7 @@ def rehearse(state: MemoryState, rehearsal: Rehearsal = ONCE, held_out_R: np.nda
     if not len(units_N):
         return
     anchor = _anchor(state, units_N) if rehearsal.ewc_lambda else None
-    keys_ND, codes_NV = _pairs(state, units_N)
+    keys_ND, codes_NV = pairs_of(state, units_N)
     total, done = rehearsal.steps * len(units_N), 0
     for _ in range(rehearsal.steps):
         for keys_CD, codes_CV in zip(keys_ND.split(CHUNK), codes_NV.split(CHUNK), strict=True):  # type: ignore[no-untyped-call]
@@ -81,7 +81,7 @@ def rehearse(state: MemoryState, rehearsal: Rehearsal = ONCE, held_out_R: np.nda
             done += len(keys_CD)
 
 
-def _pairs(state: MemoryState, units_N: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
+def pairs_of(state: MemoryState, units_N: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
     """Keys (N, D) and codes (N, V) of units."""
     units = state.bank.units
     owners_N = torch.from_numpy(units.owner_u[units_N].astype(np.int64))
@@ -94,4 +94,4 @@ def _anchor(state: MemoryState, units_N: np.ndarray) -> Anchor:
     if not isinstance(network, DenseNetwork):
         return anchor_rows(state.fast_weights)
     chosen_N = units_N[np.unique(np.linspace(0, len(units_N) - 1, ANCHOR_SAMPLE).astype(np.int64))]
-    return anchor_at(network, state.fast_weights, _pairs(state, chosen_N)[0])
+    return anchor_at(network, state.fast_weights, pairs_of(state, chosen_N)[0])

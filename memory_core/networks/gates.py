@@ -1,13 +1,14 @@
 """The three gates of Titans, per pair: step_size theta, momentum_decay eta, forget_gate alpha.
 
-In the papers the gates are learned functions of the input. Here they are functions of what a memory has at hand when
-it writes: how many pairs it has learned and how surprising this one is.
+In the papers the gates are learned functions of the input. Here they may be, and otherwise they are functions of what
+a memory has at hand when it writes: how many pairs it has learned and how surprising this one is.
 
 * ``constant``: theta, eta and alpha are the settings.
 * ``annealed``: theta / (1 + n / w) after n pairs, w about the width of the features: the step that keeps old and new
   pairs alike (a running mean); measured to be worth more than any change of architecture.
 * ``surprise``: annealed, and rho = l / (l + mean l) scales the step: theta min(1, 2 rho). Past surprise is carried
   less (eta (1 - rho)) where the stream turns, and more is forgotten (alpha rho) where much is new.
+* ``learned``: functions of the key, n and rho whose parameters the memory learns in its sleep (``learned_gates``).
 
 Shapes: B pairs of one mini-batch.
 """
@@ -18,9 +19,12 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from memory_core.config import GateKind
+from memory_core.networks.learned_gates import gate_features, gate_values
 
 Floats = NDArray[np.float64]
 
@@ -61,10 +65,18 @@ class GateRule:
     momentum_decay: float
     forget_gate: float
     anneal_width: float
+    parameters_GF: Tensor | None = None
 
-    def gates(self, progress: Progress, losses_B: Floats) -> Gates:
-        """Gates of a mini-batch from the losses at its start."""
+    @property
+    def starts(self) -> tuple[float, float, float]:
+        """theta, eta and alpha as they are set."""
+        return self.step_size, self.momentum_decay, self.forget_gate
+
+    def gates(self, progress: Progress, losses_B: Floats, keys_BD: Tensor) -> Gates:
+        """Gates of a mini-batch from its keys and the losses at its start."""
         size = len(losses_B)
+        if self.kind == "learned":
+            return self._learned_gates(progress, losses_B, keys_BD)
         eta, alpha = self.momentum_decay, self.forget_gate
         theta_B = np.full(size, self.step_size * (1 - eta))
         if self.kind != "constant":
@@ -73,6 +85,16 @@ class GateRule:
             return Gates(theta_B, np.full(size, eta), np.full(size, alpha))
         rho_B = losses_B / (losses_B + progress.surprise_mean + TINY)
         return Gates(theta_B * np.minimum(1, 2 * rho_B), eta * (1 - rho_B), alpha * rho_B)
+
+    def _learned_gates(self, progress: Progress, losses_B: Floats, keys_BD: Tensor) -> Gates:
+        count, width = progress.pair_count, self.anneal_width
+        losses = torch.from_numpy(losses_B).to(keys_BD.device)
+        features_BF = gate_features(keys_BD, losses, count, progress.surprise_mean, width)
+        if self.parameters_GF is None:
+            raise ValueError("learned gates need their parameters")
+        return Gates(
+            *(gate.cpu().numpy() for gate in gate_values(self.parameters_GF, features_BF, self.starts, count, width))
+        )
 
 
 @dataclass(frozen=True, slots=True)

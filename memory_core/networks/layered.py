@@ -26,6 +26,7 @@ from memory_core.config import MemoryConfig
 from memory_core.networks.gates import SURPRISE_START, GateRule, Progress
 from memory_core.networks.layered_state import layer_name, momentum_name, pack_progress
 from memory_core.networks.layers import Shape, answer, forward_backward
+from memory_core.networks.learned_gates import PARAMETERS, initial_parameters
 from memory_core.networks.mini_batch import MiniBatchLearner, Recipe
 from memory_core.networks.network import FastWeights
 
@@ -49,6 +50,8 @@ class LayeredNetwork:
         weights = {layer_name(depth): weight_IO for depth, weight_IO in enumerate(layers)}
         if self._has_momentum:
             weights |= {momentum_name(depth): torch.zeros_like(weight) for depth, weight in enumerate(layers)}
+        if self.has_learned_gates:
+            weights |= initial_parameters(self._config.key_dim, self._device)
         return weights | pack_progress(Progress(0, SURPRISE_START), self._device)
 
     def update(
@@ -56,7 +59,7 @@ class LayeredNetwork:
     ) -> tuple[FastWeights, Tensor, Tensor]:
         """See Network.update; the gradients of up to ``mini_batch`` pairs are taken at the same weights."""
         size = self.recipe.mini_batch
-        chunk = MiniBatchLearner(self.recipe, self.gate_rule(step_size))
+        chunk = MiniBatchLearner(self.recipe, self.gate_rule(step_size, weights))
         # A later mini-batch may fail: the caller's weights must survive that.
         chunk.unpack(weights, self._depth, is_copy=len(keys_ND) > size)
         steps = [
@@ -70,8 +73,13 @@ class LayeredNetwork:
         """See Network.read."""
         return answer(self.recipe.shape, self.layers(weights), keys_ND)
 
-    def gate_rule(self, step_size: float) -> GateRule:
-        """The gates for one call's step size."""
+    @property
+    def has_learned_gates(self) -> bool:
+        """Whether the gates are functions of the input that are learned."""
+        return self._config.gates == "learned"
+
+    def gate_rule(self, step_size: float, weights: FastWeights) -> GateRule:
+        """The gates for one call's step size; the parameters of learned ones are part of the weights."""
         config, recipe = self._config, self.recipe
         return GateRule(
             config.gates,
@@ -79,6 +87,7 @@ class LayeredNetwork:
             config.momentum_decay,
             config.forget_gate,
             recipe.anneal_width,
+            weights.get(PARAMETERS),
         )
 
     def layers(self, weights: FastWeights) -> list[Tensor]:

@@ -14,6 +14,7 @@ from memory_core.networks.gates import GateRule, Gates
 from memory_core.networks.layered import LayeredNetwork
 from memory_core.networks.layered_state import layer_name, momentum_name, pack_progress, unpack_progress
 from memory_core.networks.layers import BIAS_INPUT, GELU_MEAN, NORM_EPSILON, SILU_MEAN, Shape
+from memory_core.networks.learned_gates import learned_parameters
 from memory_core.networks.mini_batch import Recipe
 from memory_core.networks.network import FastWeights
 
@@ -22,7 +23,7 @@ def update_one_by_one(
     network: LayeredNetwork, weights: FastWeights, keys_ND: Tensor, values_NV: Tensor, step_size: float
 ) -> tuple[FastWeights, list[float]]:
     """The new state and the losses; ``weights`` stay as they are."""
-    recipe, rule = network.recipe, network.gate_rule(step_size)
+    recipe, rule = network.recipe, network.gate_rule(step_size, weights)
     losses: list[float] = []
     for start in range(0, len(keys_ND), recipe.mini_batch):
         part = slice(start, start + recipe.mini_batch)
@@ -51,7 +52,7 @@ def _mini_batch(
     tensors = {layer_name(at): layer for at, layer in enumerate(layers)}
     tensors |= {momentum_name(at): momentum for at, momentum in enumerate(momenta)}
     learned = {name: tensors[name].to(weights[name].dtype) for name in tensors if name in weights}
-    return learned | pack_progress(progress, layers[0].device), losses
+    return learned | pack_progress(progress, layers[0].device) | learned_parameters(weights), losses
 
 
 def _gates(
@@ -59,7 +60,7 @@ def _gates(
 ) -> Gates:
     """The rule's gates at the stale losses; theta divided by sum_j (x_i . x_j)^2 / (x_i . x_i)."""
     stale = [float(_answer_error(shape, layers, k, v)) for k, v in zip(keys_BD, values_BV, strict=True)]
-    gates = rule.gates(unpack_progress(weights), torch.tensor(stale, dtype=torch.float64).numpy())
+    gates = rule.gates(unpack_progress(weights), torch.tensor(stale, dtype=torch.float64).numpy(), keys_BD)
     features = [_run(shape, layers, key_D)[0] for key_D in keys_BD]
     lengths = [sum(float(x @ y) ** 2 for y in features) / float(x @ x) for x in features]
     return Gates(gates.step_size_B / lengths, gates.momentum_decay_B, gates.forget_gate_B)

@@ -16,6 +16,7 @@ from memory_core.errors import LearningFailed
 from memory_core.networks.gates import SURPRISE_START, Coefficients, Floats, GateRule, Progress, coefficients_of
 from memory_core.networks.layered_state import layer_name, momentum_name, pack_progress, unpack_progress
 from memory_core.networks.layers import Pass, Shape, activate, forward_backward, predict, with_one
+from memory_core.networks.learned_gates import learned_parameters
 from memory_core.networks.network import FastWeights
 
 STEP_MAX: Final = 1e15
@@ -55,13 +56,13 @@ class MiniBatchLearner:
         tensors = {layer_name(at): layer for at, layer in enumerate(self._layers)}
         tensors |= {momentum_name(at): momentum for at, momentum in enumerate(self._momenta)}
         weights = {name: tensor.to(like[name].dtype) for name, tensor in tensors.items()}
-        return weights | pack_progress(self._progress, self._layers[0].device)
+        return weights | pack_progress(self._progress, self._layers[0].device) | learned_parameters(like)
 
     def learn(self, keys_BD: Tensor, values_BV: Tensor) -> tuple[Tensor, Tensor]:
         """One mini-batch; returns the losses and the norms of the steps theta grad."""
         run = forward_backward(self._shape, self._layers, keys_BD, values_BV)
         losses_B = run.errors_NV.square().sum(-1)
-        gates = self._rule.gates(self._progress, _checked(losses_B))
+        gates = self._rule.gates(self._progress, _checked(losses_B), keys_BD)
         kernel_BB = run.inputs[-1] @ run.inputs[-1].T
         theta_B = torch.from_numpy(gates.step_size_B).to(losses_B) / feature_lengths(kernel_BB)
         coefficients = coefficients_of(gates)

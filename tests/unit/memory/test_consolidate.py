@@ -13,6 +13,7 @@ from memory_core.config import VARIANTS
 from memory_core.consolidation.replay import Rehearsal, held_out_units, reads_back, rehearse
 from memory_core.errors import InvalidInput
 from memory_core.ids import MemoryName, Seq
+from memory_core.networks.learned_gates import PARAMETERS
 from memory_core.results import InferOptions
 from memory_core.state import MemoryState
 from memory_core.testing.small_memory import encode_observations, encode_texts, small_config
@@ -136,6 +137,35 @@ def test_progress_never_falls_and_what_it_raises_keeps_the_old_state() -> None:
 
     with pytest.raises(KeyboardInterrupt):
         engine.consolidate(state, NAME, engine.ConsolidationPlan(steps=3), stop)
+    assert state.weight_hash() == before
+
+
+def test_learned_gates_are_learned_in_sleep_and_go_on_bit_by_bit() -> None:
+    state = MemoryState.create(
+        small_config(
+            variant="titans", gates="learned", momentum_decay=0.5, forget_gate=0.001, units=512, surprise_gate=0.0
+        )
+    )
+    facts = [" ".join(f"w{(number * 7919 + part * 104729) % 99991}" for part in range(5)) for number in range(170)]
+    engine.observe(state, encode_observations(*facts), first_seq=Seq(1))
+    state.fast_weights[PARAMETERS][0, 0] = -4.0  # far too short steps
+    told: list[str] = []
+    after, _ = engine.consolidate(state, NAME, engine.ConsolidationPlan(), lambda _, phase: told.append(phase))
+    assert list(dict.fromkeys(told)) == ["merging", "gating", "rehearsing", "weighing", "measuring"]
+    assert float(state.fast_weights[PARAMETERS][0, 0]) == -4.0
+    assert float(after.fast_weights[PARAMETERS][0, 0]) > -4.0
+    restored = MemoryState.from_parts(after.config, after.to_parts())
+    for one in (after, restored):
+        engine.observe(one, encode_observations("Saturn would float."), first_seq=Seq(200))
+    assert restored.weight_hash() == after.weight_hash()
+
+    def stop(_: float, phase: str) -> None:
+        if phase == "gating":
+            raise KeyboardInterrupt
+
+    before = state.weight_hash()
+    with pytest.raises(KeyboardInterrupt):
+        engine.consolidate(state, NAME, engine.ConsolidationPlan(), stop)
     assert state.weight_hash() == before
 
 

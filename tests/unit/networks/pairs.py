@@ -59,4 +59,7 @@ VARIANT_SETTINGS: Final[dict[str, dict[str, Any]]] = {
     "titans-momentum": {"variant": "titans", "momentum_decay": 0.8, "forget_gate": 0.002},
     "titans-surprise": {"variant": "titans", "gates": "surprise", "momentum_decay": 0.5, "forget_gate": 0.002},
     "titans-4": {"variant": "titans", "depth": 4},
+    "ttt-learned": {"variant": "linear", "linear_rule": "ttt", "gates": "learned"},
+    "mlp-learned": {"variant": "mlp", "gates": "learned", "forget_gate": 0.002},
+    "titans-learned": {"variant": "titans", "gates": "learned", "momentum_decay": 0.5, "forget_gate": 0.002},
 }

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
 from memory_core.networks.gates import GateRule, Gates, Progress, coefficients_of
 
 LOSSES = np.array([0.1, 1.0, 4.0])
+KEYS = torch.eye(3)
 
 
 def rule(kind: str = "constant", momentum_decay: float = 0.0, forget_gate: float = 0.0) -> GateRule:
@@ -15,18 +17,18 @@ def rule(kind: str = "constant", momentum_decay: float = 0.0, forget_gate: float
 
 
 def test_constant_gates_ignore_the_stream() -> None:
-    gates = rule(forget_gate=0.5).gates(Progress(1000, 3.0), LOSSES)
+    gates = rule(forget_gate=0.5).gates(Progress(1000, 3.0), LOSSES, KEYS)
     assert gates.step_size_B.tolist() == [1.0] * 3
     assert gates.forget_gate_B.tolist() == [0.5] * 3
 
 
 def test_an_annealed_step_is_halved_after_as_many_pairs_as_the_features_are_wide() -> None:
-    gates = rule("annealed").gates(Progress(100, 1.0), LOSSES)
+    gates = rule("annealed").gates(Progress(100, 1.0), LOSSES, KEYS)
     assert gates.step_size_B == pytest.approx([1 / 2, 1 / 2.01, 1 / 2.02])
 
 
 def test_a_surprising_pair_gets_the_larger_step_and_forgets_more() -> None:
-    gates = rule("surprise", momentum_decay=0.9, forget_gate=0.1).gates(Progress(0, 1.0), LOSSES)
+    gates = rule("surprise", momentum_decay=0.9, forget_gate=0.1).gates(Progress(0, 1.0), LOSSES, KEYS)
     assert gates.step_size_B[0] < gates.step_size_B[1]
     assert np.all(np.diff(gates.forget_gate_B) > 0)
     assert np.all(np.diff(gates.momentum_decay_B) < 0)
@@ -35,7 +37,7 @@ def test_a_surprising_pair_gets_the_larger_step_and_forgets_more() -> None:
 
 
 def test_momentum_shares_one_step_among_its_repetitions() -> None:
-    gates = rule(momentum_decay=0.9).gates(Progress(0, 1.0), LOSSES)
+    gates = rule(momentum_decay=0.9).gates(Progress(0, 1.0), LOSSES, KEYS)
     total = gates.step_size_B[0] * sum(0.9**age for age in range(500))
     assert total == pytest.approx(1.0)
 

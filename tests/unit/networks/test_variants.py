@@ -175,6 +175,8 @@ def test_nothing_is_forgotten_unless_a_memory_asks_for_it() -> None:
         {"variant": "dense"},
         {"dtype": "float16"},
         {"gates": "learned"},
+        {"variant": "linear", "gates": "learned"},
+        {"variant": "titans", "gates": "guessed"},
     ],
 )
 def test_settings_that_a_variant_would_ignore_are_refused(settings: dict[str, object]) -> None:
