@@ -15,6 +15,7 @@ from typing import Final
 import numpy as np
 import torch
 
+from memory_core.consolidation.blending import make_room
 from memory_core.consolidation.replay import rehearse
 from memory_core.encoding.words import analyze
 from memory_core.errors import InvalidInput, LearningFailed, ReadOnly, Saturated
@@ -60,9 +61,11 @@ def observe(
     reports = [_Report() for _ in batch]
     passages = _passages(state, batch, reports, first_seq)
     _refuse_what_cannot_be_learned(state, step_size, passages)
+    needed = sum(len(passage.keys_SD) for passage in passages)
+    if needed > state.bank.units.free_count:
+        state.become(make_room(state, needed))
     # A full bank replaces patterns, which changes what later passages are compared with: then one at a time.
-    fits = sum(len(passage.keys_SD) for passage in passages) <= state.bank.units.free_count
-    size = CHUNK if fits else 1
+    size = CHUNK if needed <= state.bank.units.free_count else 1
     for start in range(0, len(passages), size):
         _Chunk(state, step_size, passages[start : start + size]).learn()
     state.observation_count += len(batch)

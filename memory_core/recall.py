@@ -16,6 +16,7 @@ from memory_core.ids import MemoryName, PatternId
 from memory_core.patterns.channels import ChannelScores, score_patterns
 from memory_core.patterns.novelty import Novelty, explained_share, measure_novelty, surprising_words
 from memory_core.patterns.passages import group_passages
+from memory_core.patterns.relevance import most_relevant_first
 from memory_core.patterns.unit_table import pool_keys
 from memory_core.patterns.word_table import WordId, word_ids
 from memory_core.results import (
@@ -75,7 +76,7 @@ def infer(state: MemoryState, memory: MemoryName, query: EncodedText, options: I
     if not len(allowed):
         return InferResult(memory=memory, response="", confidence=0.0, mode="not_learned", patterns=())
     scores = score_patterns(state, keys_SD, words, _checked_channels(options))
-    matches = _matches(state, scores, allowed, options)
+    matches = _matches(state, scores, allowed, options, words)
     confidence = _confidence(state, scores, allowed, words)
     if confidence < NOT_LEARNED_BELOW:
         return InferResult(memory=memory, response="", confidence=confidence, mode="not_learned", patterns=matches)
@@ -116,7 +117,7 @@ def _fits(exemplar: Exemplar, options: InferOptions, time: TimeRange) -> bool:
 
 
 def _matches(
-    state: MemoryState, scores: ChannelScores, allowed: np.ndarray, options: InferOptions
+    state: MemoryState, scores: ChannelScores, allowed: np.ndarray, options: InferOptions, words: list[WordId]
 ) -> tuple[PatternMatch, ...]:
     total, time = scores.total_n[allowed], _time_of(options)
     order = np.argsort(-total, kind="stable")[: options.pattern_limit]
@@ -126,8 +127,11 @@ def _matches(
         PatternMatch(
             pattern=PatternId(state.bank.pattern_id(int(allowed[position]))),
             weight=float(weights[position]),
-            exemplars=tuple(
-                item for item in state.bank.exemplars[int(allowed[position])] if _fits(item, options, time)
+            exemplars=most_relevant_first(
+                state.words,
+                state.config.language,
+                words,
+                tuple(item for item in state.bank.exemplars[int(allowed[position])] if _fits(item, options, time)),
             ),
             channels={name: float(part_n[allowed[position]]) for name, part_n in scores.parts.items()},
         )
@@ -148,7 +152,7 @@ def _confidence(state: MemoryState, scores: ChannelScores, allowed: np.ndarray, 
 
 def _compose(matches: tuple[PatternMatch, ...]) -> str:
     kept = [match for match in matches[:3] if match.weight >= 0.5 * matches[0].weight]
-    return "\n".join(dict.fromkeys(match.exemplars[-1].text for match in kept))
+    return "\n".join(dict.fromkeys(match.exemplars[0].text for match in kept))
 
 
 def _recommend(score: float, known: Novelty) -> tuple[Recommendation, str]:

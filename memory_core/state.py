@@ -156,6 +156,10 @@ class MemoryState:
         parts = StateParts(blobs=_copied(self._numeric_tensors()), header=self._header())
         return StateCopy(self.config, str(self.device), parts, tuple(self.bank.exemplars))
 
+    def become(self, other: MemoryState) -> None:
+        """Take over all that another state is made of; that one is given up."""
+        vars(self).update(vars(other))
+
     def drop_momentum(self) -> None:
         """Forget what the step rule gathered; see ``networks.momentum``."""
         self.fast_weights = without_momentum(self.network, self.fast_weights)

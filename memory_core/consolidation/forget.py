@@ -3,7 +3,7 @@
 A new state is built from the patterns that are kept, in the order of their birth: fast weights, words, precision,
 speakers and crowding are learned again from them alone; learned gates start anew. Pattern ids, counters and links
 between kept patterns stay. A pattern keeps its keys, which were made from its first exemplar; when that one goes and
-others stay, the keys are made anew from the first that stays.
+others stay, the keys are made anew from the first that stays; those of a blend from all that stay.
 Shapes: n patterns in use, m patterns kept, S segments, D key_dim, B of a block.
 """
 
@@ -38,19 +38,19 @@ _BLOCK: Final = 256
 class Cut:
     """What a selection does to a state. removed: exemplars that go; kept: those that stay, of slots in birth order.
 
-    refounded: the text that a kept slot's keys are to be made from, where it is another one than before.
+    refounded: the texts that a kept slot's keys are to be made from, where they are others than before.
     """
 
     removed: tuple[Exemplar, ...]
     kept: tuple[tuple[int, tuple[Exemplar, ...]], ...]
-    refounded: dict[int, str]
+    refounded: dict[int, tuple[str, ...]]
 
     @property
     def texts_to_encode(self) -> tuple[str, ...]:
         """Distinct texts ``forget`` needs keys of: a sample of the removed, and what patterns now stand on."""
         chosen = np.unique(np.linspace(0, max(0, len(self.removed) - 1), MEASURED_MAX).astype(np.int64))
         sample = [self.removed[row].text for row in chosen[: len(self.removed)].tolist()]
-        return tuple(dict.fromkeys([*sample, *self.refounded.values()]))
+        return tuple(dict.fromkeys([*sample, *(text for texts in self.refounded.values() for text in texts)]))
 
 
 def cut(state: MemoryState, selection: ForgetSelection) -> Cut:
@@ -58,7 +58,8 @@ def cut(state: MemoryState, selection: ForgetSelection) -> Cut:
     chooser = Chooser(selection, state.config.language)
     removed: list[Exemplar] = []
     kept: list[tuple[int, tuple[Exemplar, ...]]] = []
-    refounded: dict[int, str] = {}
+    refounded: dict[int, tuple[str, ...]] = {}
+    is_blend_n = state.bank.blends()
     for slot in np.argsort(state.bank.column("pattern_id_U"), kind="stable").tolist():
         exemplars = state.bank.exemplars[slot]
         going = [chooser.chooses(item, PatternId(state.bank.pattern_id(slot))) for item in exemplars]
@@ -66,8 +67,10 @@ def cut(state: MemoryState, selection: ForgetSelection) -> Cut:
         staying = tuple(item for item, goes in zip(exemplars, going, strict=True) if not goes)
         if staying:
             kept.append((slot, staying))
-        if staying and staying[0].text != exemplars[0].text:
-            refounded[slot] = staying[0].text
+        if staying and any(going) and is_blend_n[slot]:
+            refounded[slot] = _distinct(staying)
+        elif staying and staying[0].text != exemplars[0].text:
+            refounded[slot] = (staying[0].text,)
     return Cut(tuple(removed), tuple(kept), refounded)
 
 
@@ -102,8 +105,12 @@ def forget(
     )
 
 
+def _distinct(exemplars: Sequence[Exemplar]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(item.text for item in exemplars))
+
+
 def _require_keys(chosen: Cut, keys: Mapping[str, EncodedText]) -> None:
-    if any(text not in keys for text in chosen.refounded.values()):
+    if any(text not in keys for texts in chosen.refounded.values() for text in texts):
         raise Unavailable(
             "The memory learned something new about this while the forgetting was prepared; nothing was changed.",
             code="FORGET_INTERRUPTED",
@@ -126,7 +133,7 @@ def _rebuild(state: MemoryState, chosen: Cut, keys: Mapping[str, EncodedText]) -
 
 
 def _place_patterns(state: MemoryState, result: MemoryState, chosen: Cut, keys: Mapping[str, EncodedText]) -> None:
-    source, target = state.bank, result.bank
+    source, target, is_blend_n = state.bank, result.bank, state.bank.blends()
     slots_m = [slot for slot, _ in chosen.kept]
     target.count, target.next_pattern_id = len(slots_m), source.next_pattern_id
     target.exemplars = [exemplars for _, exemplars in chosen.kept]
@@ -135,12 +142,14 @@ def _place_patterns(state: MemoryState, result: MemoryState, chosen: Cut, keys: 
     for home, (slot, exemplars) in enumerate(chosen.kept):
         keys_SD = source.units.keys_uD[source.units.units_of(slot)]
         if slot in chosen.refounded:
-            anew_SD = to_keys(state, keys[exemplars[0].text].keys_SD)
+            anew_SD = torch.cat([to_keys(state, keys[text].keys_SD) for text in chosen.refounded[slot]])
             keys_SD = pool_keys(anew_SD, len(keys_SD))
             target.columns["segments_U"][home] = len(anew_SD)
             target.columns["born_seq_U"][home] = exemplars[0].seq
         target.units.own(home, keys_SD)
-        result.words.learn(home, word_ids(analyze(exemplars[0].text, state.config.language)))
+        texts = _distinct(exemplars) if is_blend_n[slot] else (exemplars[0].text,)
+        words = [word for text in texts for word in word_ids(analyze(text, state.config.language))]
+        result.words.learn(home, words)
         result.speakers.learn(home, exemplars[0].text)
 
 

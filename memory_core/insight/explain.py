@@ -16,6 +16,7 @@ from memory_core.encoding.words import analyze
 from memory_core.errors import InvalidInput
 from memory_core.ids import MemoryName, PatternId, Seq
 from memory_core.insight_results import ExplainResult, PatternExplanation
+from memory_core.patterns.relevance import overlap, rarities
 from memory_core.patterns.word_table import WordId, is_content, word_id
 from memory_core.results import Exemplar
 from memory_core.state import MemoryState
@@ -79,16 +80,6 @@ def characteristic_words(state: MemoryState, texts: Sequence[str], count: int = 
 
 def _medoid(state: MemoryState, exemplars: Sequence[Exemplar]) -> Exemplar:
     """The exemplar that shares most of its words with the others; the earliest of equals."""
-    words = [_rarities(state, exemplar.text) for exemplar in exemplars]
-    likeness = [sum(_overlap(own, other) for other in words) for own in words]
+    words = [rarities(state.words, exemplar.text, state.config.language) for exemplar in exemplars]
+    likeness = [sum(overlap(own, other) for other in words) for own in words]
     return exemplars[max(range(len(exemplars)), key=lambda position: (likeness[position], -position))]
-
-
-def _rarities(state: MemoryState, text: str) -> dict[WordId, float]:
-    numbers = {word_id(word.stem, word.is_function_word) for word in analyze(text, state.config.language)}
-    return {number: state.words.rarity(number) for number in numbers}
-
-
-def _overlap(own: dict[WordId, float], other: dict[WordId, float]) -> float:
-    total = sum(own.values()) + sum(other.values())
-    return 2.0 * sum(value for word, value in own.items() if word in other) / max(total, 1e-9)

@@ -18,14 +18,20 @@ _GOLDEN: Final = np.uint64(0x9E3779B97F4A7C15)
 _MIX: Final = ((30, np.uint64(0xBF58476D1CE4E5B9)), (27, np.uint64(0x94D049BB133111EB)))
 
 
+def scrambled(counters: np.ndarray) -> np.ndarray:
+    """64 random bits for each counter, the same on every machine; any shape, uint64."""
+    state: np.ndarray = (counters + np.uint64(1)) * _GOLDEN
+    for shift, factor in _MIX:
+        state = (state ^ (state >> np.uint64(shift))) * factor
+    state ^= state >> np.uint64(31)
+    return state
+
+
 def value_codes(pattern_ids_N: np.ndarray, value_dim: int, seed: int) -> torch.Tensor:
     """Codes of the given pattern ids: float32 (N, value_dim), unit rows."""
     words = -(-value_dim // 64)
     word_W = np.arange(words).astype(np.uint64)
     counters_NW = pattern_ids_N.astype(np.uint64)[:, None] * np.uint64(words) + word_W
-    state_NW = (counters_NW + np.uint64(1) + (np.uint64(seed) << np.uint64(40))) * _GOLDEN
-    for shift, factor in _MIX:
-        state_NW = (state_NW ^ (state_NW >> np.uint64(shift))) * factor
-    state_NW ^= state_NW >> np.uint64(31)
-    bits_NV = np.unpackbits(state_NW.astype("<u8").view(np.uint8), axis=1, count=value_dim)
+    bits_NW = scrambled(counters_NW + (np.uint64(seed) << np.uint64(40)))
+    bits_NV = np.unpackbits(bits_NW.astype("<u8").view(np.uint8), axis=1, count=value_dim)
     return torch.from_numpy((bits_NV.astype(np.float32) * 2 - 1) / np.float32(value_dim**0.5))

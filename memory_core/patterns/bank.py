@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from memory_core.config import MemoryConfig
+from memory_core.networks.codes import scrambled
 from memory_core.patterns.unit_table import UnitTable, pool_keys
 from memory_core.results import Exemplar
 
@@ -22,6 +23,11 @@ COLUMNS = {
     "crowding_U": np.float32,
     "segments_U": np.int32,
 }
+
+
+# The newest patterns are not given up: one in this many of all.
+SPARED = 8
+TINY = 1e-12
 
 
 class PatternBank:
@@ -86,6 +92,16 @@ class PatternBank:
         """True when the text is there already or one more fits."""
         return self.carries(slot, exemplar) or len(self.exemplars[slot]) < self._config.exemplars_per_pattern
 
+    def unit_counts(self) -> np.ndarray:
+        """How many units each pattern owns, shape (n,)."""
+        return np.bincount(self.units.owner_u[self.units.owned()], minlength=self.count)
+
+    def blends(self) -> np.ndarray:
+        """Whether a pattern's keys are made of several texts, shape (n,) bool."""
+        texts_n = np.array([len(texts) for texts in self.exemplars], dtype=np.int64)
+        is_blend_n: np.ndarray = (texts_n > 1) & (self.column("segments_U") > self.unit_counts())
+        return is_blend_n
+
     def strengths(self) -> np.ndarray:
         """How much each pattern matters: uses x recency x surprise at birth, shape (n,)."""
         newest = max(1, int(self.column("last_seq_U").max(initial=0)))
@@ -94,5 +110,13 @@ class PatternBank:
         return strength_n
 
     def weakest_slot(self) -> int:
-        """The slot that matters least."""
-        return int(self.strengths().argmin())
+        """The slot to give up: the loser of a lottery in which strength buys tickets, the newest eighth left out.
+
+        Each pattern draws its lot at birth, so what is kept is a weighted reservoir of all that ever was (Efraimidis
+        and Spirakis 2006) and old patterns thin out evenly; always giving up the least would end them all at once.
+        """
+        ids_n = self.column("pattern_id_U")
+        lots_n = (scrambled(ids_n.astype(np.uint64)) >> np.uint64(11)).astype(np.float64) * 2.0**-53
+        chances_n = np.log(np.maximum(lots_n, TINY)) / np.maximum(self.strengths(), TINY)
+        chances_n[ids_n >= self.next_pattern_id - self._config.units // SPARED] = 0.0
+        return int(chances_n.argmin())

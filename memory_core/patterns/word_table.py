@@ -95,6 +95,10 @@ class WordTable:
         """Distinct words of a slot."""
         return set(self.word_UW[slot].tolist()) - {0}
 
+    def occurrences(self, slot: int) -> list[WordId]:
+        """Words of a slot, each as often as it was counted."""
+        return np.repeat(self.word_UW[slot], self.count_UW[slot]).tolist()
+
     def rarity(self, word: WordId) -> float:
         """Learned inverse document frequency of a word, log((n + 1) / (frequency + 1/2))."""
         return math.log(self._slot_count + 1) - float(self._log_frequency_V[self._vocabulary.get(word, 0)])
