@@ -16,7 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from cluster.placement_report import PlacementReport
 from deployments.error_map import error_from_answer
-from deployments.http_storage import RemoteStorage, connection_errors, json_or_none
+from deployments.http_storage import PATIENCE, RemoteStorage, connection_errors, json_or_none
 from memory_core.config import MemoryConfig
 from memory_core.errors import InvalidInput, NeuralMemoryError, Unavailable
 from memory_core.family_results import (
@@ -209,7 +209,7 @@ class RemoteBackend(RemoteStorage):
     async def re_encode(self, name: MemoryName, encoder: EncoderId, new_name: MemoryName) -> ReencodeResult:
         """See MemoryBackend."""
         body = {"encoder": encoder, "new_name": new_name}
-        return await self._ask(ReencodeResult, "POST", _path(name, "re-encode"), body)
+        return await self._ask(ReencodeResult, "POST", _path(name, "re-encode"), body, **PATIENCE)
 
     async def checkpoint(
         self, name: MemoryName, tag: Tag, description: str = "", *, include_momentum: bool = True

@@ -24,7 +24,7 @@ from memory_core.storage_results import (
 
 _Answer = TypeVar("_Answer")
 # What reads a whole memory or volume takes as long as that takes.
-_PATIENT: Final[dict[str, Any]] = {"timeout": 3600.0, "headers": {"X-Request-Timeout": "3600"}}
+PATIENCE: Final[dict[str, Any]] = {"timeout": httpx.Timeout(3600.0, connect=5.0)}
 
 
 class RemoteStorage:
@@ -44,7 +44,7 @@ class RemoteStorage:
     async def export(self, name: MemoryName, *, tag: Tag | None = None, form: ExportFormat = "nmem") -> Export:
         """See StorageBackend."""
         params = {"format": form} | ({} if tag is None else {"tag": tag})
-        request = self._client.build_request("GET", f"/v1/memories/{name}/export", params=params)
+        request = self._client.build_request("GET", f"/v1/memories/{name}/export", params=params, **PATIENCE)
         with connection_errors(self.base_url):
             answer = await self._client.send(request, stream=True)
         if not answer.is_success:
@@ -63,12 +63,13 @@ class RemoteStorage:
             params={"name": name},
             content=archive,
             headers={"Content-Type": "application/octet-stream"},
+            **PATIENCE,
         )
 
     async def verify(self, name: MemoryName | None = None) -> VerifyReport:
         """See StorageBackend."""
         path = "/v1/volume/verify" if name is None else f"/v1/memories/{name}/verify"
-        return await self._ask(VerifyReport, "POST", path, **_PATIENT)
+        return await self._ask(VerifyReport, "POST", path, **PATIENCE)
 
     async def delete_checkpoint(self, name: MemoryName, tag: Tag) -> None:
         """See StorageBackend."""
@@ -87,12 +88,12 @@ class RemoteStorage:
     ) -> PruneResult:
         """See StorageBackend."""
         body = {"dry_run": is_dry_run} | ({} if policy is None else {"policy": asdict(policy)})
-        return await self._ask(PruneResult, "POST", f"/v1/memories/{name}/prune", body)
+        return await self._ask(PruneResult, "POST", f"/v1/memories/{name}/prune", body, **PATIENCE)
 
     async def collect_garbage(self, *, grace_s: float = 3600.0, is_dry_run: bool = False) -> CollectResult:
         """See StorageBackend."""
         body = {"grace_s": grace_s, "dry_run": is_dry_run}
-        return await self._ask(CollectResult, "POST", "/v1/volume/gc", body, **_PATIENT)
+        return await self._ask(CollectResult, "POST", "/v1/volume/gc", body, **PATIENCE)
 
 
 async def _pieces(answer: httpx.Response, base_url: str) -> AsyncIterator[bytes]:

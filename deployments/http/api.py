@@ -52,6 +52,6 @@ def build_api(services: Services) -> FastAPI:
     uploads = {storage.IMPORT_PATH: services.max_import_bytes}
     app.add_middleware(Bodies, max_body_bytes=services.max_body_bytes, uploads=uploads)
     app.add_middleware(Authentication, authenticator=services.authenticator)
-    app.add_middleware(Envelope, deadline_s=services.deadline_s)
+    app.add_middleware(Envelope, deadline_s=services.deadline_s, long_deadline_s=services.long_deadline_s)
     app.add_middleware(Measured, metrics=services.metrics)
     return app

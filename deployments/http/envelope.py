@@ -18,17 +18,23 @@ from memory_core.errors import DeadlineExceeded, Internal, InvalidInput, NeuralM
 
 REQUEST_ID_HEADER: Final = "X-Request-ID"
 TIMEOUT_HEADER: Final = "X-Request-Timeout"
+LONG_WORK: Final = frozenset({"import", "export", "verify", "gc", "prune", "re-encode"})
+"""Last parts of the paths whose work takes as long as a memory or a volume is large."""
 _SECONDS = re.compile(r"[0-9]{1,6}(?:\.[0-9]{1,6})?")
 _REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
 _log = logging.getLogger(__name__)
 
 
 class Envelope:
-    """Wraps an ASGI app. ``deadline_s`` bounds a request; the caller may ask for less in ``X-Request-Timeout``."""
+    """Wraps an ASGI app. A deadline bounds each request; the caller may ask for less in ``X-Request-Timeout``.
 
-    def __init__(self, app: ASGIApp, deadline_s: float) -> None:
+    ``long_deadline_s`` is that of routes that move or read a whole memory or volume (``LONG_WORK``).
+    """
+
+    def __init__(self, app: ASGIApp, deadline_s: float, long_deadline_s: float) -> None:
         self._app = app
         self._deadline_s = deadline_s
+        self._long_deadline_s = long_deadline_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection; anything but HTTP passes through."""
@@ -41,7 +47,7 @@ class Envelope:
         answer = _Answer(send, request_id)
         try:
             # Once an answer has begun, only its client decides how long it may last.
-            async with asyncio.timeout(self._timeout_s(headers)) as answer.deadline:
+            async with asyncio.timeout(self._timeout_s(scope["path"], headers)) as answer.deadline:
                 await self._app(scope, receive, answer.send)
         except NeuralMemoryError as error:
             await answer.fail(error)
@@ -51,13 +57,14 @@ class Envelope:
             _log_bug(error, request_id)
             await answer.fail(Internal("The service failed on this request.", hint="Report it with the request id."))
 
-    def _timeout_s(self, headers: Headers) -> float:
+    def _timeout_s(self, path: str, headers: Headers) -> float:
+        deadline_s = self._long_deadline_s if path.rpartition("/")[2] in LONG_WORK else self._deadline_s
         asked = headers.get(TIMEOUT_HEADER)
         if asked is None:
-            return self._deadline_s
+            return deadline_s
         if not _SECONDS.fullmatch(asked) or not float(asked):
             raise InvalidInput(f"{TIMEOUT_HEADER} is not a number of seconds.", hint="For example 2.5.")
-        return min(float(asked), self._deadline_s)
+        return min(float(asked), deadline_s)
 
 
 class _Answer:

@@ -22,7 +22,8 @@ class Services:
     """``encoder`` and ``memory_defaults`` are for new memories that name none. ``max_body_bytes`` caps a request body.
 
     ``owner_pid`` tells which process holds a memory, ``placement`` why there (None: there is no cluster).
-    ``authenticator`` says who calls. ``deadline_s`` bounds any request, ``max_import_bytes`` an uploaded archive.
+    ``authenticator`` says who calls. ``deadline_s`` bounds a request, ``long_deadline_s`` one that moves or reads a
+    whole memory or volume, ``max_import_bytes`` an uploaded archive.
     """
 
     backend: MemoryBackend
@@ -32,6 +33,7 @@ class Services:
     max_body_bytes: int
     owner_pid: Callable[[MemoryName], Awaitable[int]]
     deadline_s: float = 120.0
+    long_deadline_s: float = 3600.0
     max_import_bytes: int = 1 << 30
     metrics: Metrics = field(default_factory=Metrics)
     authenticator: Authenticator = field(default_factory=OpenDoor)

@@ -17,6 +17,7 @@ from memory_core.ids import EncoderId, MemoryName
 from memory_core.local_backend import LocalBackend
 from memory_core.results import InferOptions, InferResult
 from memory_core.storage.ram_store import RamStore
+from memory_core.storage_results import VerifyReport
 
 HASH = EncoderId("hash")
 SMALL = {"units": 256, "rows": 256, "heads": 4, "active_rows": 16}
@@ -29,6 +30,10 @@ class SlowBackend(LocalBackend):
         if prompt == "slow":
             await asyncio.sleep(60)
         return await super().infer(name, prompt, options)
+
+    async def verify(self, name: MemoryName | None = None) -> VerifyReport:
+        await asyncio.sleep(0.5)
+        return await super().verify(name)
 
 
 async def own_pid(_: MemoryName) -> int:
@@ -203,3 +208,40 @@ async def test_a_page_from_elsewhere_cannot_teach_a_local_service(client: httpx.
     assert (answer.status_code, answer.json()["error"]["code"]) == (403, "ORIGIN_NOT_ALLOWED")
     own = await client.get("/v1/memories/known", headers={"origin": "http://localhost:8000"})
     assert (own.status_code, own.json()["observation_count"]) == (200, 0)
+
+
+@pytest.fixture
+async def hurried() -> AsyncIterator[httpx.AsyncClient]:
+    """A service that gives most requests a tenth of a second."""
+    encoders = LocalEncoderPool()
+    backend = SlowBackend(RamStore("hurried"), encoders)
+    services = Services(
+        backend=backend,
+        encoders=encoders,
+        encoder=HASH,
+        readiness=Readiness(backend=backend, encoders=encoders, encoder=HASH),
+        max_body_bytes=4096,
+        owner_pid=own_pid,
+        deadline_s=0.1,
+    )
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app=build_api(services)), base_url="http://t") as opened:
+        yield opened
+    await backend.close()
+    encoders.close()
+
+
+async def test_what_reads_a_whole_volume_has_a_longer_deadline_unless_less_is_asked(hurried: httpx.AsyncClient) -> None:
+    assert (await hurried.post("/v1/volume/verify")).json()["is_intact"] is True
+    asked = await hurried.post("/v1/volume/verify", headers={"X-Request-Timeout": "0.05"})
+    assert (asked.status_code, asked.json()["error"]["code"]) == (504, "DEADLINE_EXCEEDED")
+    usual = await hurried.post("/v1/memories/known/infer", json={"prompt": "slow"})
+    assert usual.status_code == 504
+
+
+async def test_a_memory_is_created_as_durable_as_asked(client: httpx.AsyncClient) -> None:
+    for asked, found in (("sync", "sync"), ("group(20)", "group(20)"), (None, "group")):
+        body = {"name": f"m-{found[-3:-1]}", **SMALL, **({} if asked is None else {"durability": asked})}
+        assert (await client.post("/v1/memories", json=body)).status_code == 201
+        assert (await client.get(f"/v1/memories/{body['name']}")).json()["durability"] == found
+    refused = await client.post("/v1/memories", json={"name": "bad", **SMALL, "durability": "maybe"})
+    assert (refused.status_code, refused.json()["error"]["code"]) == (422, "INVALID_INPUT")
