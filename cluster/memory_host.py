@@ -15,12 +15,13 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from cluster.resident import Resident, Tenant, Threads
 from memory_core.errors import NotFound, Overloaded
 from memory_core.ids import MemoryName
+from memory_core.lifecycle.rhythm import CheckpointRhythm
 
 if TYPE_CHECKING:
     from memory_core.storage.object_store import ObjectStore
@@ -38,13 +39,15 @@ class HostLimits:
     """idle_ttl_s: a memory that nobody called for so long is passivated.
 
     resident_bytes_max: of the states in RAM; above it the memory that was called longest ago leaves first.
-    device: of the states' tensors. durability: see ``memory_core.durability``.
+    device: of the states' tensors. durability: of memories that do not say, see ``memory_core.durability``.
+    rhythm: of the versions that nobody asks for.
     """
 
     idle_ttl_s: float = 600.0
     resident_bytes_max: int = 4096 * MIB
     device: str = "cpu"
     durability: str = "group"
+    rhythm: CheckpointRhythm = field(default_factory=CheckpointRhythm)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,13 +170,23 @@ class MemoryHost:
             await self._passivate(min(idle, key=lambda one: one.last_used_s))
 
     async def _sweep_forever(self) -> None:
-        period_s = min(max(self._limits.idle_ttl_s / 4, _SWEEP_MIN_S), _SWEEP_MAX_S)
+        shortest_s = min(self._limits.idle_ttl_s, self._limits.rhythm.every_s or self._limits.idle_ttl_s)
+        period_s = min(max(shortest_s / 4, _SWEEP_MIN_S), _SWEEP_MAX_S)
         while True:
             await asyncio.sleep(period_s)
             oldest_s = time.monotonic() - self._limits.idle_ttl_s
             for resident in list(self._residents.values()):
                 if self._may_leave(resident) and resident.last_used_s < oldest_s:
                     await self._passivate(resident)
+                elif self._limits.rhythm.every_s is not None and resident.leaving is None:
+                    await self._keep_time(resident)
+
+    async def _keep_time(self, resident: Resident) -> None:
+        resident.in_use += 1
+        try:
+            await resident.keep_time()
+        finally:
+            resident.in_use -= 1
 
     def _may_leave(self, resident: Resident) -> bool:
         return resident.is_idle and not resident.tenant.is_pinned
@@ -210,7 +223,11 @@ class MemoryHost:
         # Many memories share a machine; one thread each keeps them from fighting over its cores.
         torch.set_num_threads(1)
         _require_meant(self._store(), tenant)
-        settings = WriterSettings(device=self._limits.device, durability=Durability.parse(self._limits.durability))
+        settings = WriterSettings(
+            device=self._limits.device,
+            durability=Durability.parse(self._limits.durability),
+            rhythm=self._limits.rhythm,
+        )
         writer = MemoryWriter.open(self._store(), tenant.name, settings)
         if writer.uid != tenant.uid:
             writer.close(must_fold=False)

@@ -95,6 +95,17 @@ class Resident:
         """Have a writer: the memory's next epoch is claimed and what is durable recovered."""
         await self._writer()
 
+    async def keep_time(self) -> None:
+        """Have a version published if one is due by time. What fails over it is logged: nobody waits for it."""
+        if self._opening is None or not self._opening.done() or _has_ended(self._opening):
+            return
+        try:
+            await _in_thread(self._threads.moves, self._opening.result().keep_time)
+        except Fenced as error:
+            self._fenced = error
+        except NeuralMemoryError as error:
+            _log.warning("Memory %s could not publish a version (%s).", self.tenant.name, error.code)
+
     async def close(self, *, must_fold: bool) -> None:
         """Give the memory up once it is idle. What the journal holds is folded into a snapshot, if that works."""
         if self._opening is None:

@@ -79,6 +79,7 @@ def cluster_settings(settings: Settings) -> ClusterSettings:
         idle_ttl_s=settings.idle_ttl_s,
         resident_bytes_max=settings.resident_bytes_max,
         durability=settings.memory_durability,
+        rhythm=settings.rhythm,
     )
     return ClusterSettings(call_deadline_s=settings.call_deadline_s, shared_hosts=settings.shared_hosts, limits=limits)
 

@@ -25,7 +25,7 @@ class LocalConnection(LocalBackend):
         super().__init__(
             settings.storage_url,
             self._pool,
-            WriterSettings(durability=Durability.parse(settings.memory_durability)),
+            WriterSettings(durability=Durability.parse(settings.memory_durability), rhythm=settings.rhythm),
         )
 
     async def create_chosen(self, name: MemoryName, chosen: dict[str, Any]) -> MemoryInfo:

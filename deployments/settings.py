@@ -13,6 +13,7 @@ from memory_core.config import Variant
 from memory_core.durability import Durability
 from memory_core.errors import InvalidInput
 from memory_core.ids import parse_memory_name
+from memory_core.lifecycle.rhythm import CheckpointRhythm
 from memory_core.placement_spec import PlacementSpec
 
 MIB = 1024 * 1024
@@ -102,7 +103,18 @@ class Settings(BaseSettings):
     call_deadline_s: float = Field(
         default=60.0, gt=0, description="Seconds that a call waits for a memory that restarts."
     )
-    memory_durability: str = Field(default="group", description="`sync`, `group` or `group(MS)`: what shares a sync.")
+    memory_durability: str = Field(
+        default="group", description="`sync`, `group` or `group(MS)`: what shares a sync, where a memory does not say."
+    )
+    checkpoint_every_observations: int = Field(
+        default=10_000, ge=0, description="After so many that no version holds, one is published by itself. 0: never."
+    )
+    checkpoint_every_s: float = Field(
+        default=86_400.0, ge=0, description="The same when something has waited for so many seconds. 0: never."
+    )
+    checkpoint_every_bytes: int = Field(
+        default=0, ge=0, description="The same after so many bytes of journal. 0: never."
+    )
     auth: Auth = Field(
         default="auto",
         description="`keys` asks every caller, `open` nobody, `auto` all when others than here can call.",
@@ -183,6 +195,15 @@ class Settings(BaseSettings):
     def storage_url(self) -> str:
         """The volume as a URL."""
         return self.memory_storage_path
+
+    @property
+    def rhythm(self) -> CheckpointRhythm:
+        """When a version is published by itself."""
+        return CheckpointRhythm(
+            every_observations=self.checkpoint_every_observations or None,
+            every_bytes=self.checkpoint_every_bytes or None,
+            every_s=self.checkpoint_every_s or None,
+        )
 
     @property
     def served_encoders(self) -> tuple[str, ...]:

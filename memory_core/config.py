@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Final, Literal, get_args
 
+from memory_core.durability import Durability
 from memory_core.errors import InvalidInput
 from memory_core.ids import EncoderId
 from memory_core.placement_spec import PlacementSpec
@@ -43,6 +44,7 @@ class MemoryConfig:
     learning_rate: multiplies the step size theta; 0 makes the memory read-only.
     surprise_gate: observations whose surprise is below it only strengthen their pattern.
     language: stemmer for the word channel. seed: of the codebooks, the slow weights. placement: where it wants to live.
+    durability: ``sync``, ``group`` or ``group(MS)``; None: as whoever holds the memory is set.
     """
 
     encoder: EncoderId
@@ -66,6 +68,7 @@ class MemoryConfig:
     language: str = "english"
     seed: int = 0
     placement: PlacementSpec = field(default_factory=PlacementSpec)
+    durability: str | None = None
 
     def __post_init__(self) -> None:
         _require_range("units", self.units, 1, UNITS_MAX)
@@ -79,6 +82,8 @@ class MemoryConfig:
         _require_range("forget_gate", self.forget_gate, 0.0, 1.0)
         for name, choices in CHOICES.items():
             _require_one_of(name, getattr(self, name), choices)
+        if self.durability is not None:
+            Durability.parse(self.durability)
         _require_supported_gates(self)
         _require_square_heads(self.rows, self.heads, self.active_rows)
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Final
 
 from memory_core.errors import InvalidInput
-from memory_core.storage.object_store import ObjectStore
 
 GROUP_MAX: Final = 256
 DELAY_MS_MAX: Final = 1_000.0
@@ -30,6 +29,8 @@ class Durability:
     @classmethod
     def parse(cls, text: str) -> Durability:
         """From ``sync``, ``group`` or ``group(20)``, with the delay in milliseconds; InvalidInput."""
+        if not isinstance(text, str):
+            raise InvalidInput("durability must be a string.", hint="Use sync, group, or group(MS).")
         if text.strip() == "sync":
             return cls(group_max=1, delay_ms=0.0)
         found = _GROUP.fullmatch(text.strip())
@@ -40,7 +41,13 @@ class Durability:
             )
         return cls(delay_ms=None if found[1] is None else float(found[1]))
 
-    def delay_s(self, store: ObjectStore) -> float:
-        """The delay on a store in seconds."""
-        default_ms = _DELAY_MS_S3 if store.url.startswith("s3:") else _DELAY_MS
+    def __str__(self) -> str:
+        """As ``parse`` takes it."""
+        if self.group_max == 1:
+            return "sync"
+        return "group" if self.delay_ms is None else f"group({self.delay_ms:g})"
+
+    def delay_s(self, storage_url: str) -> float:
+        """The delay on a volume in seconds."""
+        default_ms = _DELAY_MS_S3 if storage_url.startswith("s3:") else _DELAY_MS
         return (default_ms if self.delay_ms is None else self.delay_ms) / 1e3

@@ -18,6 +18,8 @@ Epoch = NewType("Epoch", int)
 
 NAME_LENGTH_MAX: Final = 128
 TAG_LENGTH_MAX: Final = 128
+PERIODIC_PREFIX: Final = "auto-"
+"""Tags of versions that were published without anybody asking."""
 REQUEST_ID_LENGTH_MAX: Final = 255
 
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")

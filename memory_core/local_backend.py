@@ -61,6 +61,8 @@ from memory_core.writer import MemoryWriter, WriterSettings
 
 T = TypeVar("T")
 THREADS: Final = 64
+_LOOK_MIN_S: Final = 0.05
+_LOOK_MAX_S: Final = 30.0
 _LOG: Final = logging.getLogger(__name__)
 
 
@@ -74,6 +76,8 @@ class LocalBackend(VolumeStorage, FamilyOperations):
         self._encoders = encoders
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="memory")
         self._writers: dict[MemoryName, asyncio.Task[MemoryWriter]] = {}
+        self._every_s = settings.rhythm.every_s if settings is not None else None
+        self._keeper: asyncio.Task[None] | None = None
         self._is_closed = False
 
     async def create(self, name: MemoryName, config: MemoryConfig) -> MemoryInfo:
@@ -215,6 +219,8 @@ class LocalBackend(VolumeStorage, FamilyOperations):
     async def close(self) -> None:
         """See MemoryBackend. Folds each open memory's journal, so that the next start is fast."""
         self._is_closed = True
+        if self._keeper is not None:
+            self._keeper.cancel()
         opening, self._writers = list(self._writers.values()), {}
         for opened in await asyncio.gather(*opening, return_exceptions=True):
             if isinstance(opened, MemoryWriter):
@@ -260,6 +266,8 @@ class LocalBackend(VolumeStorage, FamilyOperations):
         """The open writer of a memory; whoever asks first opens it, the others wait for that."""
         if self._is_closed:
             raise Unavailable("The backend is closed.", code="BACKEND_CLOSED", hint="Open another one.")
+        if self._keeper is None and self._every_s is not None:
+            self._keeper = asyncio.create_task(self._keep_time_forever(self._every_s))
         opening = self._writers.get(name)
         if opening is None:
             opening = asyncio.create_task(self._open(name))
@@ -270,6 +278,16 @@ class LocalBackend(VolumeStorage, FamilyOperations):
             if opening.done() and self._writers.get(name) is opening:
                 del self._writers[name]
             raise
+
+    async def _keep_time_forever(self, every_s: float) -> None:
+        while True:
+            await asyncio.sleep(min(max(every_s / 4, _LOOK_MIN_S), _LOOK_MAX_S))
+            opened = [one for one in self._writers.values() if one.done() and not one.exception()]
+            for writer in (one.result() for one in opened):
+                try:
+                    await self._in_thread(writer.keep_time)
+                except NeuralMemoryError as error:
+                    _LOG.warning("Memory %s could not publish a version (%s).", writer.name, error.code)
 
     async def _open(self, name: MemoryName) -> MemoryWriter:
         entry = await self._in_thread(lambda: self._volume.find(name))

@@ -6,6 +6,7 @@ a failure means is in ``lifecycle.machine``.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -16,8 +17,8 @@ from memory_core.learner import BrokeOn, learning_broke
 from memory_core.lifecycle import effects as do
 from memory_core.lifecycle import events as on
 from memory_core.lifecycle.answers import Answer
-from memory_core.lifecycle.effects import Effect
-from memory_core.lifecycle.machine import JournalLimits, Life, Phase, step
+from memory_core.lifecycle.effects import SURVIVABLE, Effect
+from memory_core.lifecycle.machine import Life, Phase, step
 from memory_core.owned_memory import OwnedMemory
 from memory_core.progress import OnProgress
 from memory_core.results import EncodedText, ForgetSelection
@@ -28,7 +29,9 @@ OnEffect = Callable[[Effect], None]
 OnAnswers = Callable[[Sequence[Answer]], None]
 
 # What a caller is owed does not depend on these, so their failure is not the caller's.
-_SILENT: Final = (do.PruneStorage, do.ReleaseJournal)
+_SILENT: Final = (do.PruneStorage, do.PruneVersions, do.ReleaseJournal)
+_PERIODIC: Final = "published by itself"
+_LOG: Final = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -44,12 +47,14 @@ class Group:
 class MemoryOwner:
     """The machine, the memory it moves, and the loop between them."""
 
-    def __init__(self, memory: OwnedMemory, limits: JournalLimits, on_effect: OnEffect | None = None) -> None:
+    def __init__(self, memory: OwnedMemory, life: Life, on_effect: OnEffect | None = None) -> None:
+        """``life``: a new one, with its limits and rhythm."""
         self.memory = memory
-        self.life = Life(limits=limits)
+        self.life = life
         self._on_effect = on_effect
         self._group = Group((), lambda _: None)
-        self._description = ""
+        self._description = _PERIODIC
+        self._is_answered = False
         self._consolidation: tuple[ConsolidationPlan, OnProgress] = (ConsolidationPlan(), lambda _, __: None)
         self._forgetting: tuple[ForgetSelection, Sequence[EncodedText]] = (ForgetSelection(), ())
 
@@ -83,7 +88,10 @@ class MemoryOwner:
     def checkpoint(self, request: on.CheckpointRequested, description: str) -> None:
         """Publish the state under a tag."""
         self._description = description
-        self.drive(request)
+        try:
+            self.drive(request)
+        finally:
+            self._description = _PERIODIC
 
     def consolidate(self, plan: ConsolidationPlan, on_progress: OnProgress) -> None:
         """Merge and rehearse; what ``on_progress`` raises leaves all as it was."""
@@ -103,6 +111,7 @@ class MemoryOwner:
 
     def drive(self, request: on.Request) -> None:
         """Run a request's plan to its end, or raise what ended it."""
+        self._is_answered = isinstance(request, on.TimePassed)
         effect = self._report(request)
         while effect is not None:
             try:
@@ -115,11 +124,17 @@ class MemoryOwner:
                 raise
             except BaseException as error:
                 next_effect = self._report(on.EffectFailed())
-                if not isinstance(effect, _SILENT) or not isinstance(error, Exception):
+                if self._is_owed(effect) or not isinstance(error, Exception):
                     raise _as_known_error(error, effect) from error
+                _LOG.warning("Memory %s: %s failed (%s).", self.memory.name, *_told(effect, error))
                 effect = next_effect
             else:
                 effect = self._report(completion)
+
+    def _is_owed(self, effect: Effect) -> bool:
+        """True when a caller waits for what the effect does, or the writer ends with it."""
+        is_mere_care = isinstance(effect, _SILENT) or (self._is_answered and type(effect) in SURVIVABLE)
+        return not is_mere_care
 
     def _report(self, event: on.Event) -> Effect | None:
         self.life, effect = step(self.life, event)
@@ -132,14 +147,15 @@ class MemoryOwner:
                 return memory.write_checkpoint(tag, self._description, include_momentum=include_momentum)
             case do.LoadCheckpoint() | do.ReplayTo() | do.ComputeConsolidation() | do.ComputeForgetting():
                 return self._prepare(effect)
-            case do.PublishHead(kind):
-                return memory.publish_head(kind)
+            case do.PublishHead(kind, unsaved):
+                return memory.publish_head(kind, unsaved)
             case do.AppendFrame():
                 return memory.append(self._group.records)
             case do.ApplyGroup():
                 return self._apply_group()
             case do.AnswerGroup():
                 self._group.on_answers(self._group.answers)
+                self._is_answered = True
                 return on.GroupAnswered()
         return self._perform_plain(effect)
 
@@ -168,6 +184,7 @@ class MemoryOwner:
             do.AdoptState: memory.adopt,
             do.PruneStorage: memory.prune,
             do.PurgeStorage: memory.purge,
+            do.PruneVersions: memory.prune_versions,
             do.ReleaseJournal: memory.release,
         }
         return plain[type(effect)]()
@@ -181,6 +198,11 @@ class MemoryOwner:
             self.memory.mark(self._group.records, error.record)
             raise learning_broke() from error
         return on.GroupApplied()
+
+
+def _told(effect: Effect, error: Exception) -> tuple[str, str]:
+    """For the log: codes and classes, never a message that could hold content."""
+    return type(effect).__name__, error.code if isinstance(error, NeuralMemoryError) else type(error).__name__
 
 
 def _as_known_error(error: BaseException, effect: Effect) -> BaseException:

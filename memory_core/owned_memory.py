@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from memory_core import engine
 from memory_core.config import MemoryConfig
@@ -21,6 +21,7 @@ from memory_core.learner import BrokeTogether, Learner, Marks, batches, cut_grou
 from memory_core.lifecycle import events as on
 from memory_core.lifecycle.answers import Answer, AnswerTable
 from memory_core.lifecycle.effects import HeadKind
+from memory_core.lifecycle.rhythm import Unsaved
 from memory_core.progress import OnProgress
 from memory_core.recent import RecentEvents
 from memory_core.results import ConsolidateResult, EncodedText, ForgetReceipt, ForgetSelection
@@ -34,9 +35,13 @@ from memory_core.storage.manifest import Checkpoint, Head, Snapshot
 from memory_core.storage.memory_files import MemoryFiles, StateFacts, checkpoint_exists
 from memory_core.storage.object_store import ObjectStore
 from memory_core.storage.records import JournalRecord
+from memory_core.storage.retention import expired
+from memory_core.storage_results import RetentionPolicy
 
 Clock = Callable[[], datetime]
 T = TypeVar("T")
+PERIODIC_RETENTION: Final = RetentionPolicy(keep_last=8)
+"""Which versions that nobody asked for are kept, while the memory has no rule of its own."""
 
 
 def utc_now() -> datetime:
@@ -61,7 +66,15 @@ class OwnedMemory:
     head: Head
     _learner: Learner
 
-    def __init__(self, store: ObjectStore, name: MemoryName, *, clock: Clock = utc_now, device: str = "cpu") -> None:
+    def __init__(
+        self,
+        store: ObjectStore,
+        name: MemoryName,
+        *,
+        clock: Clock = utc_now,
+        device: str = "cpu",
+        retention: RetentionPolicy = PERIODIC_RETENTION,
+    ) -> None:
         self.name = name
         self.state_lock = threading.Lock()
         self.shelf = CheckpointShelf(store, Catalog(store))
@@ -74,6 +87,7 @@ class OwnedMemory:
         self._store = store
         self._clock = clock
         self._device = device
+        self._retention = retention
         self._closed_runs: tuple[Run, ...] = ()
         self._marks = Marks()
 
@@ -133,7 +147,7 @@ class OwnedMemory:
         self._weight_hash = snapshot.weight_hash if self.seq == snapshot.seq else None
         closed = [run if run.last_seq is not None else replace(run, last_seq=self.seq) for run in self.head.runs]
         self._closed_runs = tuple(run for run in closed if run.last_seq is not None and run.last_seq >= run.first_seq)
-        return on.MemoryRecovered(snapshot.seq, self.seq, self.seq - snapshot.seq)
+        return on.MemoryRecovered(snapshot.seq, self.seq, self.seq - snapshot.seq, self.head.unsaved)
 
     def _replayed_or_singly(self, groups: Sequence[Sequence[JournalRecord]]) -> Learner:
         """A replay may be the first to learn a group, and break on it: then it is learned one by one, for ever."""
@@ -289,7 +303,7 @@ class OwnedMemory:
         self.answers.forget_content(frozenset(item.seq for item in removed))
         return on.ForgettingComputed()
 
-    def publish_head(self, kind: HeadKind) -> on.HeadPublished:
+    def publish_head(self, kind: HeadKind, unsaved: Unsaved = Unsaved()) -> on.HeadPublished:
         """Make the next recovery start from the recovered, current, checkpointed or candidate state."""
         number = self.files.next_number()
         is_seal = kind is HeadKind.SEAL
@@ -303,6 +317,7 @@ class OwnedMemory:
             skipped=tuple(sorted(self._marks.skipped)) if is_seal else (),
             singly=tuple(sorted(self._marks.singly)) if is_seal else (),
             answers=self.head.answers if is_seal else self._write_answers(number),
+            unsaved=self.head.unsaved if is_seal else unsaved,
         )
         self.files.publish_head(head)
         self.head = head
@@ -326,6 +341,13 @@ class OwnedMemory:
         """Delete what the newest head does not need, also blobs that only older heads named."""
         self.files.purge()
         return on.StoragePurged()
+
+    def prune_versions(self) -> on.VersionsPruned:
+        """Unpublish what the memory's rules do not keep, of versions that nobody asked for."""
+        policy = replace(self.files.retention(self._retention), keep_tagged=True)
+        for item in reversed(expired(self.files.periodic_versions(), policy, self._clock())):
+            self.files.delete_version(item.tag)
+        return on.VersionsPruned()
 
     def release(self) -> on.JournalReleased:
         """Close the journal and let go of the state, whose memory others need."""

@@ -288,7 +288,7 @@ class CapacityReport:
 class MemoryStats:
     """The state of one memory. ``parameter_count`` counts all numbers fixed at creation and never changes.
 
-    ``capacity``: measured only when asked for in detail.
+    ``capacity``: measured only when asked for in detail. ``durability``: what holds for it now.
     """
 
     name: MemoryName
@@ -308,6 +308,7 @@ class MemoryStats:
     created_at: str
     parent: str | None
     checkpoint_tags: tuple[Tag, ...]
+    durability: str = "group"
     capacity: CapacityReport | None = None
 
 

@@ -63,6 +63,11 @@ class RetentionPolicy:
     keep_younger_than_s: int | None = None
     keep_tagged: bool = True
 
+    @property
+    def has_rule(self) -> bool:
+        """False when it keeps everything."""
+        return self.keep_last is not None or self.keep_younger_than_s is not None
+
     def __post_init__(self) -> None:
         for name in ("keep_last", "keep_younger_than_s"):
             value = getattr(self, name)

@@ -12,6 +12,7 @@ import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Final, TypeVar
 
 from memory_core import engine
@@ -24,14 +25,15 @@ from memory_core.export_shelf import ExportShelf
 from memory_core.family_results import PromoteResult
 from memory_core.group_commit import GroupCommit, Waiting
 from memory_core.holders import with_holders
-from memory_core.ids import Epoch, MemoryName, RequestId, Seq, Tag
+from memory_core.ids import PERIODIC_PREFIX, Epoch, MemoryName, RequestId, Seq, Tag
 from memory_core.insight_results import Activity
 from memory_core.lifecycle import events as on
 from memory_core.lifecycle.answers import Answer
-from memory_core.lifecycle.machine import JournalLimits, Phase
+from memory_core.lifecycle.machine import JournalLimits, Life, Phase
+from memory_core.lifecycle.rhythm import CheckpointRhythm
 from memory_core.memory_owner import Group, MemoryOwner, OnEffect
 from memory_core.observe_request import ObserveRequest, accept_observe, idempotency_mismatch
-from memory_core.owned_memory import Clock, OwnedMemory, utc_now
+from memory_core.owned_memory import PERIODIC_RETENTION, Clock, OwnedMemory, utc_now
 from memory_core.portable import archive_head, json_lines
 from memory_core.progress import Progress, ProgressBoard
 from memory_core.results import (
@@ -57,6 +59,7 @@ from memory_core.state import MemoryState
 from memory_core.storage.archive import ArchiveHead, Member
 from memory_core.storage.object_store import ObjectStore
 from memory_core.storage.records import JournalRecord
+from memory_core.storage_results import RetentionPolicy
 from memory_core.stored_states import StoredStates
 from memory_core.writer_insight import WriterInsight
 
@@ -64,14 +67,21 @@ WaitingObserve = Waiting[ObserveRequest, ObserveResult]
 T = TypeVar("T")
 LOSS_WARNING_ABOVE: Final = 100
 ACTIVITY_MAX: Final = 1000
+_TICK_WAIT_S: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WriterSettings:
-    """How a writer works. device: of the state's tensors. on_effect: called before each effect (tests, tracing)."""
+    """How a writer works. device: of the state's tensors. on_effect: called before each effect (tests, tracing).
+
+    durability: of memories that do not say themselves. rhythm: of versions that nobody asks for; retention: which of
+    them are kept, of a memory without rules of its own.
+    """
 
     limits: JournalLimits = field(default_factory=JournalLimits)
     durability: Durability = field(default_factory=Durability)
+    rhythm: CheckpointRhythm = field(default_factory=CheckpointRhythm)
+    retention: RetentionPolicy = PERIODIC_RETENTION
     device: str = "cpu"
     clock: Clock = utc_now
     on_effect: OnEffect | None = None
@@ -80,19 +90,22 @@ class WriterSettings:
 class MemoryWriter(WriterInsight):
     """Owns a memory from ``open`` to ``close``. All methods may be called from any thread; they block."""
 
+    _groups: GroupCommit[ObserveRequest, ObserveResult]
+
     def __init__(self, store: ObjectStore, name: MemoryName, settings: WriterSettings) -> None:
         """Not for callers: use ``open``."""
         self._store = store
         self._clock = settings.clock
-        self._memory = OwnedMemory(store, name, clock=settings.clock, device=settings.device)
+        self._memory = OwnedMemory(
+            store, name, clock=settings.clock, device=settings.device, retention=settings.retention
+        )
         super().__init__(name, StoredStates(store, self._memory.shelf, settings.device))
-        self._owner = MemoryOwner(self._memory, settings.limits, settings.on_effect)
+        life = Life(limits=settings.limits, rhythm=settings.rhythm)
+        self._owner = MemoryOwner(self._memory, life, settings.on_effect)
         self._lane = threading.Lock()
         self._board = ProgressBoard()
         self._exports = ExportShelf()
-        self._groups: GroupCommit[ObserveRequest, ObserveResult] = GroupCommit(
-            self._commit, settings.durability.group_max, settings.durability.delay_s(store)
-        )
+        self._durability = settings.durability
 
     @classmethod
     def open(cls, store: ObjectStore, name: MemoryName, settings: WriterSettings | None = None) -> MemoryWriter:
@@ -100,7 +113,13 @@ class MemoryWriter(WriterInsight):
         writer = cls(store, name, settings or WriterSettings())
         with writer._lane:
             writer._owner.drive(on.OpenRequested())
+        writer._start_groups()
         return writer
+
+    @property
+    def store(self) -> ObjectStore:
+        """The volume that the memory is on."""
+        return self._store
 
     @property
     def name(self) -> MemoryName:
@@ -191,7 +210,9 @@ class MemoryWriter(WriterInsight):
     def forget(
         self, selection: ForgetSelection, encoded: Sequence[EncodedText] = (), *, is_dry_run: bool = False
     ) -> ForgetReceipt:
-        """Leave out what is chosen, in the state and in every file but published versions; old or new after a crash.
+        """Leave out what is chosen, in the state and in every file but the versions that somebody published.
+
+        After a crash the state is the old or the new one. Versions that nobody asked for go when they hold it.
 
         Also when nothing is chosen the files are rewritten: a request whose first answer was lost is completed by a
         repetition. Raises InvalidInput, Unavailable, or Fenced.
@@ -206,7 +227,8 @@ class MemoryWriter(WriterInsight):
             else:
                 self._owner.forget(selection, encoded)
                 receipt = _made(memory.forgotten)
-            return with_holders(receipt, self._store, selection, removed, self.config.language)
+            told = with_holders(receipt, self._store, selection, removed, self.config.language)
+            return told if is_dry_run else self._without_periodic(told)
 
     def checkpoint(self, tag: Tag, description: str = "", *, include_momentum: bool = True) -> CheckpointInfo:
         """Publish the current state under a tag; Conflict (CHECKPOINT_EXISTS) when it is taken."""
@@ -316,6 +338,7 @@ class MemoryWriter(WriterInsight):
                 created_at=memory.head.created_at,
                 parent=memory.head.parent,
                 checkpoint_tags=tags,
+                durability=str(self._durability),
                 capacity=engine.measure_capacity(state) if detailed else None,
             )
 
@@ -328,6 +351,19 @@ class MemoryWriter(WriterInsight):
             exemplars = {one.seq: one for slot in state.bank.exemplars for one in slot}
             stored = (memory.answers.outcomes(), exemplars)
             return memory.recent.activity(self._name, (memory.seq, self._clock()), stored, limit)
+
+    def keep_time(self, now: datetime | None = None) -> None:
+        """Publish a version if one is due by time; to be called now and then. A busy writer waits for the next call.
+
+        Raises Fenced or Unavailable when the writer ended over it; a version that could not be stored is logged.
+        """
+        if not self._lane.acquire(timeout=_TICK_WAIT_S):
+            return
+        try:
+            if self.is_usable:
+                self._owner.drive(on.TimePassed((now or self._clock()).timestamp()))
+        finally:
+            self._lane.release()
 
     def close(self, *, must_fold: bool = True) -> None:
         """Give the memory up; handles are released in any case.
@@ -343,6 +379,20 @@ class MemoryWriter(WriterInsight):
                 pass  # the new owner folds
             finally:
                 self._memory.release()
+
+    def _without_periodic(self, receipt: ForgetReceipt) -> ForgetReceipt:
+        """Drop the versions that nobody asked for and that hold what was forgotten."""
+        holding = receipt.checkpoints_holding
+        dropped = [tag for tag in holding if tag.startswith(PERIODIC_PREFIX)]
+        if dropped:
+            self._memory.files.drop_versions(dropped)
+        return replace(receipt, checkpoints_holding=tuple(tag for tag in holding if tag not in dropped))
+
+    def _start_groups(self) -> None:
+        if self.config.durability is not None:
+            self._durability = Durability.parse(self.config.durability)
+        delay_s = self._durability.delay_s(self._store.url)
+        self._groups = GroupCommit(self._commit, self._durability.group_max, delay_s)
 
     def _commit(self, group: list[WaitingObserve]) -> None:
         """Commit a group: ids that are known are answered from the table, all others share one frame."""

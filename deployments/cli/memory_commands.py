@@ -25,13 +25,16 @@ def create(
     learning_rate: Annotated[float | None, typer.Option(help="0 to 1; 0 makes it read-only.")] = None,
     isolation: Annotated[str | None, typer.Option(help="shared or dedicated: a process of its own.")] = None,
     device: Annotated[str | None, typer.Option(help="cpu, gpu, or a part of one such as gpu:0.25.")] = None,
+    durability: Annotated[
+        str | None, typer.Option(help="sync, group or group(MS); the service's setting if not given.")
+    ] = None,
     pinned: Annotated[bool, typer.Option("--pinned", help="Stay in RAM when idle.")] = False,
     url: UrlOption = None,
     local: LocalOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Create an empty memory."""
-    asked = {"encoder": encoder, "units": units, "learning_rate": learning_rate}
+    asked = {"encoder": encoder, "units": units, "learning_rate": learning_rate, "durability": durability}
     chosen: dict[str, Any] = {key: value for key, value in asked.items() if value is not None}
     wanted = {"isolation": isolation, "device": device, "is_pinned": pinned or None}
     if placement := {key: value for key, value in wanted.items() if value is not None}:

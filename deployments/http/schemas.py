@@ -92,6 +92,7 @@ class CreateRequest(Body):
     language: str | None = None
     seed: int | None = None
     placement: PlacementBody | None = None
+    durability: str | None = Field(default=None, description="sync, group or group(MS); as the service if absent.")
 
     def chosen(self) -> dict[str, Any]:
         """The settings that were asked for, without the name; InvalidInput for what no memory can do yet."""

@@ -8,6 +8,7 @@ from typing import Final
 
 from memory_core.ids import MemoryName, Seq, Tag
 from memory_core.lifecycle import events
+from memory_core.lifecycle.rhythm import Unsaved
 
 
 class HeadKind(StrEnum):
@@ -95,9 +96,13 @@ class ComputeForgetting:
 
 @dataclass(frozen=True, slots=True)
 class PublishHead:
-    """Create the next head; SEAL names the recovered snapshot, the other kinds a newer one."""
+    """Create the next head; SEAL names the recovered snapshot, the other kinds a newer one.
+
+    unsaved: what of a newer snapshot no version holds.
+    """
 
     kind: HeadKind
+    unsaved: Unsaved = Unsaved()
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +118,11 @@ class PruneStorage:
 @dataclass(frozen=True, slots=True)
 class PurgeStorage:
     """Delete all that the newest head and no published version needs. Unlike pruning, it is owed to the caller."""
+
+
+@dataclass(frozen=True, slots=True)
+class PruneVersions:
+    """Unpublish versions that nobody asked for and no rule keeps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +147,7 @@ Effect = (
     | AdoptState
     | PruneStorage
     | PurgeStorage
+    | PruneVersions
     | ReleaseJournal
 )
 
@@ -157,6 +168,7 @@ COMPLETED_BY: Final[dict[type[Effect], type[events.Completion]]] = {
     AdoptState: events.StateAdopted,
     PruneStorage: events.StoragePruned,
     PurgeStorage: events.StoragePurged,
+    PruneVersions: events.VersionsPruned,
     ReleaseJournal: events.JournalReleased,
 }
 
@@ -171,6 +183,7 @@ SURVIVABLE: Final[frozenset[type[Effect]]] = frozenset(
         ComputeForgetting,
         PruneStorage,
         PurgeStorage,
+        PruneVersions,
         ReleaseJournal,
     }
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from memory_core.ids import Epoch, MemoryName, Seq, Tag
+from memory_core.lifecycle.rhythm import Unsaved
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,13 @@ class CloseRequested:
 
 
 @dataclass(frozen=True, slots=True)
+class TimePassed:
+    """Somebody looked at the clock; ``now_s`` is in seconds since 1970."""
+
+    now_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class EpochClaimed:
     """The claim of this epoch is in storage."""
 
@@ -70,11 +78,12 @@ class EpochClaimed:
 
 @dataclass(frozen=True, slots=True)
 class MemoryRecovered:
-    """Snapshot loaded and journal replayed up to ``seq``."""
+    """Snapshot loaded and journal replayed up to ``seq``. ``unsaved``: what of the snapshot no version holds."""
 
     snapshot_seq: Seq
     seq: Seq
     journal_records: int
+    unsaved: Unsaved = Unsaved()
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +163,11 @@ class StoragePurged:
 
 
 @dataclass(frozen=True, slots=True)
+class VersionsPruned:
+    """Versions that nobody asked for and no rule keeps are unpublished."""
+
+
+@dataclass(frozen=True, slots=True)
 class JournalReleased:
     """No handle is open any more."""
 
@@ -168,7 +182,7 @@ class EffectFailed:
     """The effect that was to be performed raised; what it changed is unknown."""
 
 
-Request = (
+Planned = (
     OpenRequested
     | ObserveAccepted
     | CheckpointRequested
@@ -178,6 +192,7 @@ Request = (
     | ForgetRequested
     | CloseRequested
 )
+Request = Planned | TimePassed
 Completion = (
     EpochClaimed
     | MemoryRecovered
@@ -195,6 +210,7 @@ Completion = (
     | StateAdopted
     | StoragePruned
     | StoragePurged
+    | VersionsPruned
     | JournalReleased
 )
 Event = Request | Completion | NewerEpochSeen | EffectFailed

@@ -10,6 +10,9 @@
 
 Each request has a plan, a fixed sequence of effects (``_PLANS`` below is the whole behaviour). An effect that failed
 ends the plan: survivable ones return to SERVING, all others end the writer, whose successor recovers from storage.
+
+A version that is due (see ``rhythm``) is added to the plan once its callers are answered, or is what is done when time
+passed. Whoever performs effects tells the time; the machine knows no clock.
 """
 
 from __future__ import annotations
@@ -19,11 +22,12 @@ from enum import StrEnum
 from typing import Final
 
 from memory_core.errors import Internal
-from memory_core.ids import Epoch, Seq
+from memory_core.ids import PERIODIC_PREFIX, Epoch, Seq, Tag
 from memory_core.lifecycle import effects as do
 from memory_core.lifecycle import events as on
 from memory_core.lifecycle.effects import COMPLETED_BY, SURVIVABLE, Effect, HeadKind
-from memory_core.lifecycle.events import Event, Request
+from memory_core.lifecycle.events import Event, Planned, Request
+from memory_core.lifecycle.rhythm import CheckpointRhythm, Unsaved
 
 _STORY_LENGTH: Final = 16
 
@@ -54,9 +58,11 @@ class Life:
 
     snapshot_seq <= applied_seq <= appended_seq: what the newest head reflects, what the state reflects, what is
     durable. plan: effects still to complete, the first one being performed. story: the last events, for errors.
+    unsaved: what no version holds; tried: that, when one was last begun without anybody asking. begun: so many times.
     """
 
     limits: JournalLimits = JournalLimits()
+    rhythm: CheckpointRhythm = CheckpointRhythm()
     phase: Phase = Phase.NEW
     epoch: Epoch | None = None
     snapshot_seq: Seq = Seq(0)
@@ -64,6 +70,9 @@ class Life:
     appended_seq: Seq = Seq(0)
     journal_records: int = 0
     journal_bytes: int = 0
+    unsaved: Unsaved = Unsaved()
+    tried: Unsaved = Unsaved()
+    begun: int = 0
     plan: tuple[Effect, ...] = ()
     story: tuple[str, ...] = ()
 
@@ -76,6 +85,11 @@ class Life:
     def is_snapshot_due(self) -> bool:
         """True when the journal is over a limit."""
         return self.journal_records >= self.limits.records or self.journal_bytes >= self.limits.size_bytes
+
+    @property
+    def is_version_due(self) -> bool:
+        """True when so much changed that a version is published without anybody asking."""
+        return self.rhythm.is_due(self.unsaved, self.tried)
 
 
 def step(life: Life, event: Event) -> tuple[Life, Effect | None]:
@@ -114,31 +128,62 @@ def _start(life: Life, request: Request) -> Life:
     wanted = Phase.NEW if isinstance(request, on.OpenRequested) else Phase.SERVING
     if life.phase is not wanted or life.plan:
         raise _broken(life, f"got {type(request).__name__} while {'busy' if life.plan else life.phase}")
+    if isinstance(request, on.TimePassed):
+        return _look_at_clock(life, request.now_s)
     phase = {on.OpenRequested: Phase.OPENING, on.CloseRequested: Phase.CLOSING}.get(type(request), life.phase)
     return replace(life, phase=phase, plan=_plan(life, request))
 
 
-def _plan(life: Life, request: Request) -> tuple[Effect, ...]:
-    publish = {kind: (do.PublishHead(kind), do.VerifyEpoch()) for kind in HeadKind}
+def _plan(life: Life, request: Planned) -> tuple[Effect, ...]:
     match request:
         case on.OpenRequested():
-            return (do.ClaimEpoch(), do.RecoverMemory(), *publish[HeadKind.SEAL])
+            return (do.ClaimEpoch(), do.RecoverMemory(), *_publish(HeadKind.SEAL))
         case on.ObserveAccepted(first_seq, last_seq):
             if first_seq != life.appended_seq + 1 or last_seq < first_seq:
                 raise _broken(life, f"got positions {first_seq}..{last_seq} after {life.appended_seq}")
             return (do.AppendFrame(first_seq, last_seq), do.VerifyEpoch(), do.ApplyGroup(), do.AnswerGroup())
         case on.CheckpointRequested(tag, include_momentum):
-            # The look before publishing keeps a fenced writer's tags out; the one after makes the answer true.
-            write = (do.WriteCheckpoint(tag, include_momentum), do.VerifyEpoch(), do.PublishCheckpoint(tag))
-            if not include_momentum:  # a recovery cannot start from it: it is not the whole state
-                return (*write, do.VerifyEpoch())
-            return (*write, *publish[HeadKind.CHECKPOINT], do.PruneStorage())
+            return _version(tag, include_momentum=include_momentum)
         case on.CloseRequested(must_fold):
-            fold = (*publish[HeadKind.SNAPSHOT], do.PruneStorage()) if life.is_dirty and must_fold else ()
-            return (*fold, do.ReleaseJournal())
+            return (*(_fold(life) if life.is_dirty and must_fold else ()), do.ReleaseJournal())
         case _:
             clean = do.PurgeStorage() if isinstance(request, on.ForgetRequested) else do.PruneStorage()
-            return (_candidate(request), *publish[HeadKind.REPLACEMENT], do.AdoptState(), clean)
+            is_own_version = isinstance(request, on.RestoreRequested) and request.source is None
+            unsaved = Unsaved() if is_own_version else life.unsaved.grown(1)
+            return (_candidate(request), *_publish(HeadKind.REPLACEMENT, unsaved), do.AdoptState(), clean)
+
+
+def _publish(kind: HeadKind, unsaved: Unsaved = Unsaved()) -> tuple[Effect, ...]:
+    return (do.PublishHead(kind, unsaved), do.VerifyEpoch())
+
+
+def _fold(life: Life) -> tuple[Effect, ...]:
+    return (*_publish(HeadKind.SNAPSHOT, life.unsaved), do.PruneStorage())
+
+
+def _version(tag: Tag, *, include_momentum: bool = True) -> tuple[Effect, ...]:
+    # The look before publishing keeps a fenced writer's tags out; the one after makes the answer true.
+    write = (do.WriteCheckpoint(tag, include_momentum), do.VerifyEpoch(), do.PublishCheckpoint(tag))
+    if not include_momentum:  # a recovery cannot start from it: it is not the whole state
+        return (*write, do.VerifyEpoch())
+    return (*write, *_publish(HeadKind.CHECKPOINT), do.PruneStorage())
+
+
+def _begin_version(life: Life) -> Life:
+    """Add a version that nobody asked for. Its tag is new whatever became of the ones before."""
+    tag = Tag(f"{PERIODIC_PREFIX}{life.epoch}-{life.begun + 1}")
+    plan = (*life.plan, *_version(tag), do.PruneVersions())
+    return replace(life, plan=plan, begun=life.begun + 1, tried=life.unsaved)
+
+
+def _look_at_clock(life: Life, now_s: float) -> Life:
+    """A version when what no version holds has waited for too long; after a failed one the wait begins anew."""
+    if not life.unsaved.count:
+        return life
+    noticed = replace(life, unsaved=replace(life.unsaved, since_s=now_s))
+    if life.unsaved.since_s is None:
+        return noticed
+    return _begin_version(noticed) if life.rhythm.is_overdue(life.unsaved, now_s) else life
 
 
 def _candidate(
@@ -168,31 +213,44 @@ def _learn(life: Life, effect: Effect, event: on.Completion) -> Life:
     match effect, event:
         case do.ClaimEpoch(), on.EpochClaimed(epoch):
             return replace(life, epoch=epoch)
-        case do.RecoverMemory(), on.MemoryRecovered(snapshot_seq, seq, records):
+        case do.RecoverMemory(), on.MemoryRecovered(snapshot_seq, seq, records, unsaved):
             seen = replace(life, snapshot_seq=snapshot_seq, applied_seq=seq, appended_seq=seq, journal_records=records)
-            return _fold_if_due(seen)
+            return _fold_if_due(replace(seen, unsaved=unsaved.grown(records)))
         case do.AppendFrame(_, last_seq), on.FrameAppended(size_bytes):
-            records = life.journal_records + last_seq - life.appended_seq
+            count = last_seq - life.appended_seq
             return replace(
-                life, appended_seq=last_seq, journal_records=records, journal_bytes=life.journal_bytes + size_bytes
+                life,
+                appended_seq=last_seq,
+                journal_records=life.journal_records + count,
+                journal_bytes=life.journal_bytes + size_bytes,
+                unsaved=life.unsaved.grown(count, size_bytes),
             )
         case do.ApplyGroup(), _:
             return replace(life, applied_seq=life.appended_seq)
         case do.AnswerGroup(), _:
-            return _fold_if_due(life)
-        case do.PublishHead(HeadKind.SNAPSHOT | HeadKind.CHECKPOINT), on.HeadPublished(snapshot_seq):
-            return replace(life, snapshot_seq=snapshot_seq, journal_records=0, journal_bytes=0)
+            return _begin_version(life) if life.is_version_due else _fold_if_due(life)
+        case do.PublishHead(), on.HeadPublished(snapshot_seq):
+            return _learn_head(life, effect, snapshot_seq)
         case do.AdoptState(), on.StateAdopted(seq):
             moved = replace(life, snapshot_seq=seq, applied_seq=seq, appended_seq=seq)
             return replace(moved, journal_records=0, journal_bytes=0)
     return life
 
 
+def _learn_head(life: Life, effect: do.PublishHead, snapshot_seq: Seq) -> Life:
+    """A sealed head changes nothing; a replacement counts once it is adopted."""
+    if effect.kind is HeadKind.SEAL:
+        return life
+    told = replace(life, unsaved=effect.unsaved, tried=life.tried if effect.unsaved.count else Unsaved())
+    if effect.kind is HeadKind.REPLACEMENT:
+        return told
+    return replace(told, snapshot_seq=snapshot_seq, journal_records=0, journal_bytes=0)
+
+
 def _fold_if_due(life: Life) -> Life:
     if not life.is_snapshot_due:
         return life
-    fold = (do.PublishHead(HeadKind.SNAPSHOT), do.VerifyEpoch(), do.PruneStorage())
-    return replace(life, plan=(*life.plan, *fold))
+    return replace(life, plan=(*life.plan, *_fold(life)))
 
 
 def _finish(life: Life) -> Life:
@@ -204,7 +262,7 @@ def _fail(life: Life) -> Life:
         raise _broken(life, "got EffectFailed with no effect under way")
     if type(life.plan[0]) not in SURVIVABLE:
         return replace(life, phase=Phase.FAILED, plan=())
-    rest = life.plan[1:] if isinstance(life.plan[0], do.PruneStorage) else ()
+    rest = life.plan[1:] if isinstance(life.plan[0], do.PruneStorage | do.PruneVersions) else ()
     return replace(life, plan=rest) if rest else _finish(replace(life, plan=()))
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from memory_core.config import MemoryConfig
 from memory_core.ids import Epoch, MemoryName, Seq, Tag
+from memory_core.lifecycle.rhythm import Unsaved
 from memory_core.results import CheckpointInfo
 from memory_core.storage.blobs import BlobRef
 from memory_core.storage.journal import Run
@@ -74,6 +75,7 @@ class Head:
     number: grows within an epoch. created_at, parent: of the memory. answers: table of idempotent answers.
     skipped: first positions of records in the closed runs on which learning broke; they are never applied.
     singly: first positions of groups in the closed runs that are learned one by one.
+    unsaved: what of the snapshot no published version holds.
     """
 
     epoch: Epoch
@@ -86,6 +88,7 @@ class Head:
     skipped: tuple[Seq, ...] = ()
     singly: tuple[Seq, ...] = ()
     answers: BlobRef | None = None
+    unsaved: Unsaved = Unsaved()
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -100,6 +103,7 @@ class Head:
             "skipped": list(self.skipped),
             "singly": list(self.singly),
             "answers": None if self.answers is None else self.answers.to_dict(),
+            "unsaved": self.unsaved.to_dict(),
         }
 
     @classmethod
@@ -116,6 +120,7 @@ class Head:
             skipped=tuple(raw["skipped"]),
             singly=tuple(raw["singly"]),
             answers=None if raw["answers"] is None else BlobRef.from_dict(raw["answers"]),
+            unsaved=Unsaved.from_dict(raw.get("unsaved") or {}),
         )
 
 

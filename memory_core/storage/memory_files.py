@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from memory_core.errors import Conflict, CorruptData, Fenced, Internal, NotFound
-from memory_core.ids import Epoch, MemoryName, Seq, Tag
+from memory_core.ids import PERIODIC_PREFIX, Epoch, MemoryName, Seq, Tag
 from memory_core.storage import epochs, keys
 from memory_core.storage.blobs import (
     BlobRef,
@@ -32,8 +32,10 @@ from memory_core.storage.lineage import Lineage
 from memory_core.storage.manifest import Checkpoint, Head, Snapshot
 from memory_core.storage.object_store import ObjectStore
 from memory_core.storage.pins import Pin, pin
-from memory_core.storage.reach import blobs_of_head
+from memory_core.storage.reach import blobs_of_head, shared_blobs
 from memory_core.storage.records import JournalRecord
+from memory_core.storage.retention import read_policy
+from memory_core.storage_results import RetentionPolicy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -222,6 +224,30 @@ class MemoryFiles:
         self._prune_states()
         if self._kept[0].runs:
             delete_segments_before(self._store, self.uid, self._kept[0].runs[0])
+
+    def periodic_versions(self) -> list[Checkpoint]:
+        """Versions that nobody asked for, newest first."""
+        prefix = keys.checkpoints(self.uid) + PERIODIC_PREFIX
+        listed = [item.key for item in self._store.list_objects(prefix)]
+        found = [read_document(self._store, key, "checkpoint", Checkpoint.from_dict) for key in listed]
+        return sorted(found, key=lambda item: (item.epoch, item.number), reverse=True)
+
+    def delete_version(self, tag: Tag) -> None:
+        """Unpublish a version; its blobs stay for the garbage collection."""
+        self._store.delete(keys.checkpoint(self.uid, tag))
+
+    def drop_versions(self, tags: Sequence[Tag]) -> None:
+        """Unpublish versions, and delete their blobs where nothing else names them."""
+        found = {keys.checkpoint(self.uid, tag) for tag in tags}
+        dropped = {blob for key in found for blob in shared_blobs(self._store, key)}
+        for key in sorted(found):
+            self._store.delete(key)
+        delete_unreached(self._store, dropped)
+
+    def retention(self, otherwise: RetentionPolicy) -> RetentionPolicy:
+        """The memory's policy, or ``otherwise`` when it has no rule."""
+        policy = read_policy(self._store, self.uid)
+        return policy if policy.has_rule else otherwise
 
     def purge(self) -> None:
         """Delete all that the newest head does not reach, and shared blobs that only older heads of it named.

@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime, timedelta
-from typing import Final
 
 from memory_core.errors import NotFound
+from memory_core.ids import PERIODIC_PREFIX
 from memory_core.storage import keys
 from memory_core.storage.documents import pack_document, read_document
 from memory_core.storage.manifest import Checkpoint
 from memory_core.storage.object_store import ObjectStore
 from memory_core.storage_results import RetentionPolicy
-
-PERIODIC_PREFIX: Final = "auto-"
 
 
 def read_policy(store: ObjectStore, uid: str) -> RetentionPolicy:
@@ -32,7 +30,7 @@ def write_policy(store: ObjectStore, uid: str, policy: RetentionPolicy) -> None:
 
 def expired(newest_first: Sequence[Checkpoint], policy: RetentionPolicy, now: datetime) -> list[Checkpoint]:
     """Checkpoints that no rule keeps; none when the policy has no rule."""
-    if policy.keep_last is None and policy.keep_younger_than_s is None:
+    if not policy.has_rule:
         return []
     subject = [item for item in newest_first if item.tag.startswith(PERIODIC_PREFIX) or not policy.keep_tagged]
     rest = subject[policy.keep_last or 0 :]

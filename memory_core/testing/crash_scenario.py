@@ -1,5 +1,8 @@
 """A memory's day as a list of steps, a process that dies at a chosen instant of it, and the check of what is left.
 
+The day holds whatever writes: learning, versions that are asked for and versions that are due, going back, leaving out,
+forks, archives, deleting and cleaning up.
+
 Instants are the boundaries of lifecycle effects and of storage calls, counted from 1 while the scenario runs; half a
 journal frame is an instant too. What the dying process was acknowledged it wrote to a log first, so the check knows
 what must be there. ``run_and_die`` is importable by name, so any start method of multiprocessing can run it.
@@ -10,18 +13,22 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Literal
 
 import torch
 
-from memory_core.errors import Conflict, NeuralMemoryError
-from memory_core.ids import MemoryName, RequestId, Seq, Tag
+from memory_core.errors import Conflict, NeuralMemoryError, NotFound
+from memory_core.ids import PERIODIC_PREFIX, MemoryName, RequestId, Seq, Tag
 from memory_core.lifecycle.machine import JournalLimits
+from memory_core.lifecycle.rhythm import CheckpointRhythm
+from memory_core.owned_memory import utc_now
 from memory_core.results import ForgetSelection, ObserveOptions
 from memory_core.storage.object_store import ObjectStore
 from memory_core.storage.open_store import open_store
+from memory_core.storage_results import RetentionPolicy
 from memory_core.testing.faulty_store import FaultyStore, Operation
 from memory_core.testing.small_memory import tiny_config, tiny_observations, tiny_text
 from memory_core.volume import Volume
@@ -29,12 +36,20 @@ from memory_core.writer import MemoryWriter, WriterSettings
 
 NAME: Final = MemoryName("crash")
 FORK: Final = MemoryName("crash-fork")
-LIMITS: Final = JournalLimits(records=5)
+TWIN: Final = MemoryName("crash-twin")
+SETTINGS: Final = WriterSettings(
+    limits=JournalLimits(records=5),
+    rhythm=CheckpointRhythm(every_observations=4, every_s=60.0),
+    retention=RetentionPolicy(keep_last=1),
+)
+_LATER: Final = datetime(2100, 1, 1, tzinfo=UTC)
+# A step whose first attempt had arrived before the process died finds its own work.
+DONE_ALREADY: Final = frozenset({"CHECKPOINT_EXISTS", "MEMORY_EXISTS", "CHECKPOINT_NOT_FOUND"})
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One request to the writer."""
+    """One request to the writer, or to its volume."""
 
     label: str
     perform: Callable[[MemoryWriter], object]
@@ -82,6 +97,24 @@ def _forget(subject: str) -> Step:
     return Step(f"forget {subject}", perform)
 
 
+def _on_volume(label: str, perform: Callable[[Volume], object]) -> Step:
+    return Step(label, lambda writer: perform(Volume(writer.store)))
+
+
+def _carry(writer: MemoryWriter) -> object:
+    """Out to an archive, and in again under another name."""
+    volume, head = Volume(writer.store), writer.export_head()
+    for member in head.files:
+        volume.import_member(member, writer.export_member(head, member))
+    return volume.import_memory(TWIN, head)
+
+
+def _wait_long(writer: MemoryWriter) -> None:
+    """What no version holds is noticed, and a century later still waits."""
+    writer.keep_time(utc_now())
+    writer.keep_time(_LATER)
+
+
 SCENARIO: Final[tuple[Step, ...]] = (
     _observe("a", "The bakery on Mill Lane opens at six.", "Its owner is called Ruth."),
     _observe("b", "The ferry to Hvar takes two hours."),
@@ -98,8 +131,15 @@ SCENARIO: Final[tuple[Step, ...]] = (
     _rollback(5),
     Step("checkpoint v1.5", lambda writer: writer.checkpoint(Tag("v1.5"), include_momentum=False)),
     Step("fork", lambda writer: writer.fork(Tag("v1"), FORK)),
+    Step("export and import", _carry),
+    _on_volume("delete v1", lambda volume: volume.delete_checkpoint(NAME, Tag("v1"))),
+    _on_volume("collect garbage", lambda volume: volume.collect_garbage(0.0, is_dry_run=False)),
     _checkpoint("v2"),
     _observe("i", "The tailor needs the jacket until Friday."),
+    Step("a version by time", _wait_long),
+    _on_volume("prune", lambda volume: volume.prune(NAME, RetentionPolicy(keep_last=0), is_dry_run=False)),
+    _on_volume("collect garbage again", lambda volume: volume.collect_garbage(0.0, is_dry_run=False)),
+    _observe("j", "The chess club meets on Thursdays."),
     Step("close", lambda writer: writer.close()),
 )
 
@@ -113,7 +153,7 @@ def mark_of(writer: MemoryWriter) -> Mark:
 def model_marks(store: ObjectStore) -> list[Mark]:
     """The state before the first step and after each, without any fault."""
     Volume(store).create(NAME, tiny_config())
-    writer = MemoryWriter.open(store, NAME, WriterSettings(limits=LIMITS))
+    writer = MemoryWriter.open(store, NAME, SETTINGS)
     marks = [mark_of(writer)]
     for step in SCENARIO:
         step.perform(writer)
@@ -149,8 +189,7 @@ def run_and_die(url: str, options: dict[str, Any], last_instant: int, log_path: 
     instants = Instants(last_instant)
     store = FaultyStore(open_store(url, **options), instants.pass_by, instants.tear)
     with Path(log_path).open("a", encoding="utf-8", buffering=1) as log:
-        settings = WriterSettings(limits=LIMITS, on_effect=instants.pass_by)
-        writer = MemoryWriter.open(store, NAME, settings)
+        writer = MemoryWriter.open(store, NAME, replace(SETTINGS, on_effect=instants.pass_by))
         for step in SCENARIO:
             step.perform(writer)
             log.write(f"{step.label}\n")
@@ -171,7 +210,7 @@ def check_recovery(store: ObjectStore, marks: Sequence[Mark], acknowledged: int)
 
 def _check_recovered(store: ObjectStore, marks: Sequence[Mark], acknowledged: int) -> Finding | None:
     """The state that the next writer finds; it then does the steps that are left."""
-    writer = MemoryWriter.open(store, NAME, WriterSettings(limits=LIMITS))
+    writer = MemoryWriter.open(store, NAME, SETTINGS)
     found = mark_of(writer)
     if found not in marks[acknowledged : acknowledged + 2]:
         writer.close(must_fold=False)
@@ -180,26 +219,41 @@ def _check_recovered(store: ObjectStore, marks: Sequence[Mark], acknowledged: in
     for step in SCENARIO[acknowledged + is_done :]:
         try:
             step.perform(writer)
-        except Conflict as conflict:
-            if conflict.code not in {"CHECKPOINT_EXISTS", "MEMORY_EXISTS"}:
+        except (Conflict, NotFound) as error:
+            if error.code not in DONE_ALREADY:
                 raise
     return None
 
 
 def _check_end(store: ObjectStore, marks: Sequence[Mark]) -> Finding | None:
-    """The memory after its day, its versions and its fork, each read from storage anew."""
-    reopened = MemoryWriter.open(store, NAME, WriterSettings(limits=LIMITS))
-    end, tags = mark_of(reopened), reopened.stats().checkpoint_tags
+    """The memory after its day, its versions, its fork and its twin, each read from storage anew."""
+    reopened = MemoryWriter.open(store, NAME, SETTINGS)
+    end, every = mark_of(reopened), reopened.stats().checkpoint_tags
     reopened.close()
     if end != marks[-1]:
         return _finding(end, marks[-1:])
-    if tags != ("v1", "v1.5", "v2"):
-        return Finding("lost", f"the versions are {tags}, not v1, v1.5 and v2")
-    fork = MemoryWriter.open(store, FORK)
-    origin = marks[1 + [step.label for step in SCENARIO].index("checkpoint v1")]
-    forked = mark_of(fork)
-    fork.close()
-    return None if forked == origin else _finding(forked, [origin])
+    tags = tuple(tag for tag in every if not tag.startswith(PERIODIC_PREFIX))
+    if tags != ("v1.5", "v2"):
+        return Finding("lost", f"the versions are {tags}, not v1.5 and v2")
+    return _check_relatives(store, marks) or _check_bytes(store)
+
+
+def _check_relatives(store: ObjectStore, marks: Sequence[Mark]) -> Finding | None:
+    labels = [step.label for step in SCENARIO]
+    for name, made_from in ((FORK, "checkpoint v1"), (TWIN, "export and import")):
+        writer = MemoryWriter.open(store, name)
+        origin, found = marks[1 + labels.index(made_from)], mark_of(writer)
+        writer.close()
+        if found != origin:
+            return _finding(found, [origin])
+    return None
+
+
+def _check_bytes(store: ObjectStore) -> Finding | None:
+    """Every object that is reached is whole, versions that were published by themselves among them."""
+    volume = Volume(store)
+    damages = [damage for name in (NAME, FORK, TWIN, None) for damage in volume.verify(name).damages]
+    return Finding("corrupt", f"damaged: {damages}") if damages else None
 
 
 def _finding(found: Mark, allowed: Sequence[Mark]) -> Finding:

@@ -14,6 +14,7 @@ from memory_core.config import MemoryConfig
 from memory_core.encoding.registry import LocalEncoderPool
 from memory_core.ids import MemoryName
 from memory_core.lifecycle.effects import ComputeConsolidation, Effect
+from memory_core.lifecycle.rhythm import CheckpointRhythm
 from memory_core.local_backend import LocalBackend
 from memory_core.results import Observation, ObserveOptions
 from memory_core.storage.local_store import LocalStore
@@ -130,3 +131,17 @@ async def test_what_progress_raises_ends_the_consolidation_with_the_memory_as_it
     assert (await backend.consolidate(name, steps=3)).held_out == 1
     await backend.close()
     pool.close()
+
+
+async def test_versions_of_what_waited_for_long_come_by_themselves() -> None:
+    encoders, name = LocalEncoderPool(), MemoryName("m")
+    settings = WriterSettings(rhythm=CheckpointRhythm(every_s=0.2))
+    backend = LocalBackend(RamStore(uuid.uuid4().hex), encoders, settings)
+    await backend.create(name, small_config())
+    await backend.observe(name, [Observation(text="Glass is made of sand.")], ObserveOptions())
+    async with asyncio.timeout(60):
+        while not (page := await backend.list_checkpoints(name, prefix="auto-")).checkpoints:
+            await asyncio.sleep(0.05)
+    assert page.checkpoints[0].observation_count == 1
+    await backend.close()
+    encoders.close()

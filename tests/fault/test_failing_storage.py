@@ -9,15 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from memory_core.errors import Conflict, NeuralMemoryError, Unavailable
+from memory_core.errors import Conflict, NeuralMemoryError, NotFound, Unavailable
 from memory_core.storage.local_store import LocalStore
 from memory_core.storage.object_store import ObjectStore
 from memory_core.storage.ram_store import RamStore
-from memory_core.testing.crash_scenario import LIMITS, NAME, SCENARIO, Mark, mark_of, model_marks
+from memory_core.testing.crash_scenario import DONE_ALREADY, NAME, SCENARIO, SETTINGS, Mark, mark_of, model_marks
 from memory_core.testing.faulty_store import FaultyStore, Operation, lost
 from memory_core.testing.small_memory import tiny_config
 from memory_core.volume import Volume
-from memory_core.writer import MemoryWriter, WriterSettings
+from memory_core.writer import MemoryWriter
 
 
 class FailAt:
@@ -34,11 +34,10 @@ class FailAt:
 
 
 def open_again(store: ObjectStore) -> MemoryWriter:
-    settings = WriterSettings(limits=LIMITS)
     try:
-        return MemoryWriter.open(store, NAME, settings)
+        return MemoryWriter.open(store, NAME, SETTINGS)
     except Unavailable:
-        return MemoryWriter.open(store, NAME, settings)
+        return MemoryWriter.open(store, NAME, SETTINGS)
 
 
 def live_through(store: FaultyStore, fail: FailAt, marks: list[Mark]) -> Mark:
@@ -61,9 +60,9 @@ def repeat(writer: MemoryWriter, perform: object) -> None:
     assert callable(perform)
     try:
         perform(writer)
-    except Conflict as conflict:
+    except (Conflict, NotFound) as error:
         # The first attempt had arrived; its answer was what got lost.
-        assert conflict.code in {"CHECKPOINT_EXISTS", "MEMORY_EXISTS"}
+        assert error.code in DONE_ALREADY
 
 
 def fail_everywhere(stores: list[FaultyStore], marks: list[Mark], step: int) -> dict[int, str]:

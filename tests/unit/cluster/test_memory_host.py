@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from cluster.resident import Resident, Tenant
 from cluster.volume_actor import VolumeActor
 from memory_core.errors import Conflict, CorruptData, Fenced, NotFound, Overloaded, Unavailable
 from memory_core.ids import MemoryName, RequestId
+from memory_core.lifecycle.rhythm import CheckpointRhythm
 from memory_core.results import EncodedObservation, Observation, ObserveOptions, ObserveResult
 from memory_core.state import MemoryState
 from memory_core.storage.catalog import Catalog
@@ -274,3 +276,25 @@ async def test_only_the_memory_that_was_meant_is_deleted(url: str) -> None:
         await volume.delete(NAME, "the uid of an earlier one")
     await volume.delete(NAME, (await volume.find(NAME)).uid)
     assert (await volume.list_memories(10, None)).memories == ()
+
+
+async def test_a_host_publishes_versions_of_what_waited_for_long(url: str) -> None:
+    limits = HostLimits(idle_ttl_s=3600.0, rhythm=CheckpointRhythm(every_s=0.2))
+    memory = OneMemory(url, limits=limits)
+    await memory.write("observe", encoded("Glass is made of sand."))
+    async with asyncio.timeout(60):
+        while not (tags := (await memory.read("stats")).checkpoint_tags):
+            await asyncio.sleep(0.05)
+    assert tags[0].startswith("auto-")
+
+
+async def test_a_host_whose_memory_was_taken_publishes_nothing_and_claims_nothing_back(url: str) -> None:
+    memory = OneMemory(url, limits=HostLimits(rhythm=CheckpointRhythm(every_s=3600.0)))
+    await memory.write("observe", encoded("Glass is made of sand."))
+    await memory.read("keep_time", datetime(2020, 1, 1, tzinfo=UTC))
+    writer = MemoryWriter.open(open_store(url), NAME)
+    await memory.resident.keep_time()
+    with pytest.raises(Fenced):
+        await memory.write("observe", encoded("The ferry leaves at noon."))
+    assert (writer.is_usable, writer.stats().checkpoint_tags) == (True, ())
+    writer.close()

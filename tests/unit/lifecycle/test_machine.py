@@ -76,7 +76,7 @@ def test_a_journal_over_its_limit_is_folded_after_the_answer() -> None:
 
 def test_a_journal_over_its_byte_limit_is_folded_too() -> None:
     _, effects = run(serving(JournalLimits(size_bytes=1_000)), on.ObserveAccepted(Seq(13), Seq(13)))
-    assert do.PublishHead(HeadKind.SNAPSHOT) in effects
+    assert HeadKind.SNAPSHOT in [effect.kind for effect in effects if isinstance(effect, do.PublishHead)]
 
 
 def test_a_long_journal_found_at_opening_is_folded_at_once() -> None:

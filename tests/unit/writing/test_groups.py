@@ -1,5 +1,6 @@
 """A group is learned together, answered one by one, and replayed to the same bits."""
 
+import uuid
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -9,16 +10,15 @@ from memory_core import engine
 from memory_core.durability import Durability
 from memory_core.errors import InvalidInput, LearningFailed, NeuralMemoryError, Saturated, Unavailable
 from memory_core.group_commit import Waiting
-from memory_core.ids import RequestId
+from memory_core.ids import MemoryName, RequestId, Tag
 from memory_core.learner import BATCH_OBSERVATIONS
 from memory_core.observe_request import accept_observe
 from memory_core.results import ObserveOptions
 from memory_core.storage.ram_store import RamStore
-from memory_core.storage.s3_store import S3Store
 from memory_core.testing.faulty_store import FaultyStore
 from memory_core.testing.small_memory import tiny_config, tiny_observations
 from memory_core.volume import Volume
-from memory_core.writer import MemoryWriter
+from memory_core.writer import MemoryWriter, WriterSettings
 from tests.unit.writing.conftest import NAME
 
 OpenWriter = Callable[..., MemoryWriter]
@@ -163,12 +163,11 @@ def _waiting(writer: MemoryWriter, *texts: str) -> list[tuple[Any, Any]]:
 )
 def test_durability_is_said_in_one_word(text: str, group_max: int, delay_s: float) -> None:
     durability = Durability.parse(text)
-    assert (durability.group_max, durability.delay_s(RamStore("any"))) == (group_max, delay_s)
+    assert (durability.group_max, durability.delay_s("memory://any")) == (group_max, delay_s)
 
 
-def test_a_group_waits_longer_where_a_sync_takes_longer(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(S3Store, "url", "s3://bucket/volume")
-    assert Durability().delay_s(S3Store.__new__(S3Store)) == 0.05
+def test_a_group_waits_longer_where_a_sync_takes_longer() -> None:
+    assert Durability().delay_s("s3://bucket/volume") == 0.05
 
 
 @pytest.mark.parametrize("text", ["", "fsync", "group()", "group(-1)", "group(1001)", "sync(3)"])
@@ -176,3 +175,21 @@ def test_an_unknown_durability_is_refused(text: str) -> None:
     with pytest.raises(InvalidInput) as raised:
         Durability.parse(text)
     assert isinstance(raised.value, NeuralMemoryError)
+
+
+@pytest.mark.parametrize(("asked", "found"), [(None, "group(7)"), ("sync", "sync"), ("group(2)", "group(2)")])
+def test_a_memory_may_say_itself_how_durable_it_is(asked: str | None, found: str) -> None:
+    volume = Volume(RamStore(uuid.uuid4().hex), WriterSettings(durability=Durability.parse("group(7)")))
+    volume.create(NAME, tiny_config(durability=asked))
+    writer = volume.open_writer(NAME)
+    assert writer.stats().durability == found
+    assert writer._groups._group_max == (1 if found == "sync" else 256)
+    writer.checkpoint(Tag("v1"))
+    writer.fork(Tag("v1"), MemoryName("child"))
+    assert volume.open_writer(MemoryName("child")).stats().durability == found
+
+
+@pytest.mark.parametrize("bad", ["", "fast", "group(-1)", "group(5000)", 5])
+def test_a_durability_that_means_nothing_is_refused(bad: Any) -> None:
+    with pytest.raises(InvalidInput):
+        tiny_config(durability=bad)
