@@ -17,14 +17,13 @@ import torch
 
 from memory_core.consolidation.blending import make_room
 from memory_core.consolidation.replay import rehearse
-from memory_core.encoding.words import analyze
 from memory_core.errors import InvalidInput, LearningFailed, ReadOnly, Saturated
 from memory_core.ids import PatternId, Seq
 from memory_core.networks.codes import value_codes
 from memory_core.networks.learned_gates import learned_parameters
-from memory_core.patterns.novelty import Novelty, measure_novelty
+from memory_core.patterns.novelty import Comparison, Novelties
 from memory_core.patterns.passages import group_passages
-from memory_core.patterns.word_table import WordId, word_ids
+from memory_core.patterns.word_table import WordId, words_of_text
 from memory_core.results import EncodedObservation, Exemplar, ObserveOutcome
 from memory_core.state import ADDRESS_FREEZE_AT, MemoryState, to_keys
 
@@ -84,55 +83,95 @@ class _Chunk:
     def learn(self) -> None:
         """Place each passage in order; M takes its steps at the end, or when the addresses are about to move."""
         bank = self._state.bank
-        recruited: list[int] = []
-        known_Pn, among_PP = self._similarities()
-        for row, passage in enumerate(self._passages):
-            similarity_n = np.concatenate([known_Pn[row], among_PP[row, recruited]])
-            slot, is_new = self._place(passage, similarity_n)
+        comparison = self._compare()
+        novelties, recruits_P = self._settle(comparison)
+        n_patterns, slots = bank.count, np.full(len(self._passages), -1)
+        for row, (passage, score, nearest, is_new) in enumerate(
+            zip(
+                self._passages,
+                novelties.score_P.tolist(),
+                novelties.nearest_P.tolist(),
+                recruits_P.tolist(),
+                strict=True,
+            )
+        ):
+            known = nearest if nearest < n_patterns else int(slots[nearest - n_patterns])
+            slots[row] = slot = self._place(passage, score, None if is_new else known)
             self._waiting.append((passage, slot if is_new else None))
-            if not is_new:
-                continue
-            recruited.append(row)
-            if bank.count > len(similarity_n):
-                similarity_n = np.append(similarity_n, 1.0)
-            bank.crowd(slot, similarity_n)
-            if bank.next_pattern_id in ADDRESS_FREEZE_AT:
+            if is_new and bank.next_pattern_id in ADDRESS_FREEZE_AT:
                 self._flush()
                 self._readdress()
+        bank.crowd(comparison.nearest_neighbours(slots, recruits_P, bank.count))
         self._flush()
 
-    def _similarities(self) -> tuple[np.ndarray, np.ndarray]:
-        """Mean over a passage's segments of the best cosine: with every known pattern, and with each other."""
+    def _compare(self) -> Comparison:
+        """Similarities are means over a passage's segments of the best cosine with a pattern or another passage."""
+        state = self._state
         sizes = [len(passage.keys_SD) for passage in self._passages]
         keys_SD = torch.cat([passage.keys_SD for passage in self._passages])
-        known_Sn = self._state.similarity(keys_SD)
+        known_Sn = state.similarity(keys_SD)
+        words = [passage.words for passage in self._passages]
+        if len(sizes) == 1:
+            return Comparison(state.bank, state.words, words, sizes, known_Sn.mean(axis=0, keepdims=True))
         among_SS = (keys_SD @ keys_SD.T).cpu().numpy()
         if len(keys_SD) == len(sizes):
-            return known_Sn, among_SS
+            return Comparison(state.bank, state.words, words, sizes, known_Sn, among_SS)
         starts_P = np.cumsum([0, *sizes[:-1]])
         among_SP = np.maximum.reduceat(among_SS, starts_P, axis=1)
         mean_PS = np.repeat(np.eye(len(sizes), dtype=np.float32) / np.array(sizes, dtype=np.float32), sizes, axis=1)
-        return mean_PS @ known_Sn, mean_PS @ among_SP
+        return Comparison(state.bank, state.words, words, sizes, mean_PS @ known_Sn, mean_PS @ among_SP)
 
-    def _place(self, passage: _Passage, similarity_n: np.ndarray) -> tuple[int, bool]:
+    def _settle(self, comparison: Comparison) -> tuple[Novelties, np.ndarray]:
+        """Novelty of each passage and whether it becomes a pattern.
+
+        A passage depends on those before it only, so judging all at once under an assumption settles one more of them
+        at least each time: the fixed point is what judging them one by one gives (Jacobi iteration).
+        """
+        recruits_P = np.ones(len(self._passages), dtype=bool)
+        while True:
+            novelties = comparison.judge(recruits_P)
+            decided_P = self._decide(novelties)
+            if np.array_equal(decided_P[:-1], recruits_P[:-1]):
+                return novelties, decided_P
+            recruits_P = decided_P
+
+    def _decide(self, novelties: Novelties) -> np.ndarray:
+        """New is what surprises, and what its nearest pattern has no room for."""
+        bank = self._state.bank
+        is_new_P = novelties.score_P >= self._state.config.surprise_gate
+        texts: dict[int, tuple[Exemplar, ...]] = {}
+        for row in np.flatnonzero(~is_new_P).tolist():
+            nearest, exemplar = int(novelties.nearest_P[row]), self._passages[row].exemplar
+            if nearest not in texts:
+                is_known = nearest < bank.count
+                texts[nearest] = (
+                    bank.exemplars[nearest] if is_known else (self._passages[nearest - bank.count].exemplar,)
+                )
+            if bank.has_room(texts[nearest], exemplar):
+                texts[nearest] = bank.joined(texts[nearest], exemplar)
+            else:
+                is_new_P[row] = True
+        return is_new_P
+
+    def _place(self, passage: _Passage, score: float, known: int | None) -> int:
         state, bank, report = self._state, self._state.bank, passage.report
-        novelty = measure_novelty(bank, state.words, similarity_n, passage.words, len(passage.keys_SD))
-        is_new = novelty.score >= state.config.surprise_gate or not bank.has_room_for(novelty.nearest, passage.exemplar)
-        slot = self._recruit(passage, novelty) if is_new else novelty.nearest
-        if not is_new:
+        if known is None:
+            slot = self._recruit(passage, score)
+        else:
+            slot = known
             bank.strengthen(slot, passage.exemplar)
         session = passage.exemplar.session
         state.transitions.follow(session, [slot] if session is not None else [*report.slots[-1:], slot])
-        report.surprises.append(novelty.score)
+        report.surprises.append(score)
         report.slots.append(slot)
         report.patterns.append(PatternId(bank.pattern_id(slot)))
-        return slot, is_new
+        return slot
 
-    def _recruit(self, passage: _Passage, novelty: Novelty) -> int:
+    def _recruit(self, passage: _Passage, score: float) -> int:
         state = self._state
         if state.bank.is_full:
             state.transitions.forget_slot(state.bank.weakest_slot())
-        slot = state.bank.recruit(passage.keys_SD, passage.exemplar, novelty.score)
+        slot = state.bank.recruit(passage.keys_SD, passage.exemplar, score)
         state.words.learn(slot, passage.words)
         state.speakers.learn(slot, passage.exemplar.text)
         passage.report.learned = True
@@ -182,8 +221,9 @@ def _passages(
                 occurred_at=told.occurred_at,
                 metadata=told.metadata,
             )
-            words = word_ids(analyze(exemplar.text, state.config.language))
-            passages.append(_Passage(exemplar, words, keys_SD[segments.start : segments.stop], report))
+            words = words_of_text(exemplar.text, state.config.language)
+            keys = keys_SD if len(segments) == len(spans) else keys_SD[segments.start : segments.stop]
+            passages.append(_Passage(exemplar, words, keys, report))
     return passages
 
 
@@ -206,7 +246,7 @@ def _refuse_what_cannot_be_learned(state: MemoryState, step_size: float, passage
         raise InvalidInput(f"learning_rate {step_size:g} is not in (0, 1].", hint="Choose a value in that range.")
     if not passages:
         raise InvalidInput("There is no text to learn.", hint="Send at least one non-empty text.")
-    if not all(bool(torch.isfinite(passage.keys_SD).all()) for passage in passages):
+    if not bool(torch.isfinite(torch.cat([passage.keys_SD for passage in passages])).all()):
         raise LearningFailed("The encoder gave a key that is not finite; nothing was learned.", hint="Report the text.")
     needed, free = sum(len(passage.keys_SD) for passage in passages), state.bank.units.free_count
     if state.config.saturation == "refuse" and needed > free:

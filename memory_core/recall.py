@@ -14,11 +14,11 @@ from memory_core.encoding.words import analyze
 from memory_core.errors import InvalidInput
 from memory_core.ids import MemoryName, PatternId
 from memory_core.patterns.channels import ChannelScores, score_patterns
-from memory_core.patterns.novelty import Novelty, explained_share, measure_novelty, surprising_words
+from memory_core.patterns.novelty import Comparison, explained_share, surprising_words
 from memory_core.patterns.passages import group_passages
 from memory_core.patterns.relevance import most_relevant_first
 from memory_core.patterns.unit_table import pool_keys
-from memory_core.patterns.word_table import WordId, word_ids
+from memory_core.patterns.word_table import WordId, word_ids, words_of_text
 from memory_core.results import (
     CHANNELS,
     Channel,
@@ -50,14 +50,15 @@ def surprise(state: MemoryState, memory: MemoryName, encoded: EncodedText) -> Su
     passages = group_passages(encoded.spans)
     spans = [(encoded.spans[passage[0]][0], encoded.spans[passage[-1]][1]) for passage in passages]
     spoken = [analyze(encoded.text[start:end], state.config.language) for start, end in spans]
-    novelties = [
-        measure_novelty(state.bank, state.words, similarity_Sn[passage].mean(0), word_ids(words), len(passage))
-        for passage, words in zip(passages, spoken, strict=True)
-    ]
-    score = sum(novelty.score for novelty in novelties) / len(novelties)
-    most = max(range(len(novelties)), key=lambda passage: novelties[passage].score)
-    recommendation, reason = _recommend(score, novelties[most])
-    nearest = novelties[most].nearest
+    known_Pn = np.stack([similarity_Sn[passage.start : passage.stop].mean(axis=0) for passage in passages])
+    comparison = Comparison(
+        state.bank, state.words, [word_ids(words) for words in spoken], [len(passage) for passage in passages], known_Pn
+    )
+    found = comparison.judge(np.zeros(len(passages), dtype=bool))
+    score = float(found.score_P.mean())
+    most = int(found.score_P.argmax())
+    nearest = int(found.nearest_P[most])
+    recommendation, reason = _recommend(score, float(found.similarity_P[most]))
     return SurpriseResult(
         memory=memory,
         score=score,
@@ -71,7 +72,7 @@ def surprise(state: MemoryState, memory: MemoryName, encoded: EncodedText) -> Su
 def infer(state: MemoryState, memory: MemoryName, query: EncodedText, options: InferOptions) -> InferResult:
     """Answer from the patterns that the query activates; composed from their exemplars, never invented."""
     keys_SD = pool_keys(to_keys(state, query.keys_SD), QUERY_SEGMENTS_MAX)
-    words = word_ids(analyze(query.text, state.config.language))
+    words = words_of_text(query.text, state.config.language)
     allowed = _allowed_slots(state, options)
     if not len(allowed):
         return InferResult(memory=memory, response="", confidence=0.0, mode="not_learned", patterns=())
@@ -155,9 +156,9 @@ def _compose(matches: tuple[PatternMatch, ...]) -> str:
     return "\n".join(dict.fromkeys(match.exemplars[0].text for match in kept))
 
 
-def _recommend(score: float, known: Novelty) -> tuple[Recommendation, str]:
+def _recommend(score: float, similarity: float) -> tuple[Recommendation, str]:
     if score < SKIP_BELOW:
         return "skip", "Already known: a stored pattern explains this text."
     if score > LEARN_ABOVE:
         return "learn", "New: no stored pattern is close to this text."
-    return "consolidate", f"Related to what is known (cosine {known.similarity:.2f}) but not the same."
+    return "consolidate", f"Related to what is known (cosine {similarity:.2f}) but not the same."

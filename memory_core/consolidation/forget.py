@@ -19,12 +19,11 @@ import torch
 
 from memory_core.consolidation.replay import rehearse
 from memory_core.consolidation.selection import Chooser
-from memory_core.encoding.words import analyze
 from memory_core.errors import Unavailable
 from memory_core.ids import MemoryName, PatternId
 from memory_core.patterns.bank import COLUMNS
 from memory_core.patterns.unit_table import pool_keys
-from memory_core.patterns.word_table import word_ids
+from memory_core.patterns.word_table import words_of_text
 from memory_core.recall import infer, surprise
 from memory_core.results import EncodedText, Exemplar, ForgetReceipt, ForgetSelection, InferOptions
 from memory_core.state import ADDRESS_FREEZE_AT, MemoryState, to_keys
@@ -148,7 +147,7 @@ def _place_patterns(state: MemoryState, result: MemoryState, chosen: Cut, keys: 
             target.columns["born_seq_U"][home] = exemplars[0].seq
         target.units.own(home, keys_SD)
         texts = _distinct(exemplars) if is_blend_n[slot] else (exemplars[0].text,)
-        words = [word for text in texts for word in word_ids(analyze(text, state.config.language))]
+        words = [word for text in texts for word in words_of_text(text, state.config.language)]
         result.words.learn(home, words)
         result.speakers.learn(home, exemplars[0].text)
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import Final
 
-from memory_core.encoding.words import analyze
 from memory_core.errors import InvalidInput
 from memory_core.ids import PatternId
-from memory_core.patterns.word_table import is_content, word_ids
+from memory_core.patterns.word_table import is_content, words_of_text
 from memory_core.results import Exemplar, ForgetSelection
 from memory_core.time_range import TimeRange
 
@@ -31,7 +30,7 @@ class Chooser:
 
     def is_about(self, text: str) -> bool:
         """True when a subject is given and the text has all its content words."""
-        return self._words is not None and self._words <= set(word_ids(analyze(text, self._language)))
+        return self._words is not None and self._words <= set(words_of_text(text, self._language))
 
     def chooses(self, exemplar: Exemplar, pattern: PatternId) -> bool:
         """True when the exemplar of this pattern meets every condition."""
@@ -49,7 +48,7 @@ def _subject_words(subject: str, language: str) -> frozenset[int]:
         raise InvalidInput(
             f"The subject has {len(subject)} characters; {SUBJECT_LENGTH_MAX} are allowed.", hint="Name it shortly."
         )
-    words = frozenset(word for word in word_ids(analyze(subject, language)) if is_content(word))
+    words = frozenset(word for word in words_of_text(subject, language) if is_content(word))
     if not words:
         raise InvalidInput("The subject has no word that carries meaning.", hint="Name a person, a thing or a topic.")
     return words

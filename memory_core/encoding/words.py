@@ -68,11 +68,28 @@ def analyze(text: str, language: str) -> tuple[Word, ...]:
     spans = list(_spans(text))
     folded = [_fold(text[start:end]) for start, end in spans]
     stems = _stem(folded, language)
-    function_words = ENGLISH_FUNCTION_WORDS if language in _ENGLISH else frozenset()
+    function_words = _function_words(language)
     return tuple(
         Word(stem, start, end, word in function_words)
         for stem, word, (start, end) in zip(stems, folded, spans, strict=True)
     )
+
+
+def fold_words(text: str) -> list[str]:
+    """The words of ``text`` in order, case-folded and not stemmed: what ``stem_word`` makes the words' stems of."""
+    if text.isascii():
+        return _ASCII_WORD.findall(text.lower())
+    return [_fold(text[start:end]) for start, end in _spans(text)]
+
+
+def stem_word(folded: str, language: str) -> tuple[str, bool]:
+    """The stem of one folded word, and whether it is a function word: what ``analyze`` says of it."""
+    check_language(language)
+    return _stem([folded], language)[0], folded in _function_words(language)
+
+
+def _function_words(language: str) -> frozenset[str]:
+    return ENGLISH_FUNCTION_WORDS if language in _ENGLISH else frozenset()
 
 
 def _stem(words: list[str], language: str) -> list[str]:

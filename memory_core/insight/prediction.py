@@ -17,13 +17,12 @@ from typing import Final, Literal
 import numpy as np
 import torch
 
-from memory_core.encoding.words import analyze
 from memory_core.errors import InvalidInput, NotFound
 from memory_core.ids import MemoryName, PatternId
 from memory_core.insight_results import Continuation, PredictResult
 from memory_core.patterns.channels import standardise
 from memory_core.patterns.unit_table import pool_keys
-from memory_core.patterns.word_table import WordId, word_ids
+from memory_core.patterns.word_table import WordId, words_of_text
 from memory_core.recall import QUERY_SEGMENTS_MAX
 from memory_core.results import EncodedText
 from memory_core.state import MemoryState, to_keys
@@ -52,7 +51,7 @@ def predict_next(
         raise InvalidInput(f"top_k={top_k} is not between 1 and {TOP_K_MAX}.", hint="Ask for fewer continuations.")
     if text is not None and session is None:
         keys_SD = pool_keys(to_keys(state, text.keys_SD), QUERY_SEGMENTS_MAX)
-        words = word_ids(analyze(text.text, state.config.language))
+        words = words_of_text(text.text, state.config.language)
         match_n = _match(state, keys_SD, words)
         return _result(state, memory, "text", _mixed(state, match_n), top_k)
     if session is not None and text is None:

@@ -70,27 +70,25 @@ class PatternBank:
         self.next_pattern_id += 1
         return slot
 
-    def crowd(self, slot: int, similarity_n: np.ndarray) -> None:
-        """A new pattern came near others: keep each one's cosine to its nearest neighbour. Uses up ``similarity_n``."""
+    def crowd(self, nearest_n: np.ndarray) -> None:
+        """New patterns came near others: keep each pattern's cosine to its nearest neighbour."""
         crowding_n = self.column("crowding_U")
-        np.maximum(crowding_n, similarity_n, out=crowding_n)
-        similarity_n[slot] = 0.0
-        crowding_n[slot] = similarity_n.max()
+        np.maximum(crowding_n, nearest_n, out=crowding_n)
 
     def strengthen(self, slot: int, exemplar: Exemplar) -> None:
         """Count one more use; keep the text when it is new and there is room."""
         self.columns["uses_U"][slot] += 1
         self.columns["last_seq_U"][slot] = exemplar.seq
-        if self.has_room_for(slot, exemplar) and not self.carries(slot, exemplar):
-            self.exemplars[slot] = (*self.exemplars[slot], exemplar)
+        if self.has_room(self.exemplars[slot], exemplar):
+            self.exemplars[slot] = self.joined(self.exemplars[slot], exemplar)
 
-    def carries(self, slot: int, exemplar: Exemplar) -> bool:
-        """True when the slot has this text with this domain already."""
-        return any(known.text == exemplar.text and known.domain == exemplar.domain for known in self.exemplars[slot])
+    def has_room(self, known: tuple[Exemplar, ...], exemplar: Exemplar) -> bool:
+        """True when a pattern with these texts has this one already or can take one more."""
+        return _carries(known, exemplar) or len(known) < self._config.exemplars_per_pattern
 
-    def has_room_for(self, slot: int, exemplar: Exemplar) -> bool:
-        """True when the text is there already or one more fits."""
-        return self.carries(slot, exemplar) or len(self.exemplars[slot]) < self._config.exemplars_per_pattern
+    def joined(self, known: tuple[Exemplar, ...], exemplar: Exemplar) -> tuple[Exemplar, ...]:
+        """The texts with this one, once."""
+        return known if _carries(known, exemplar) else (*known, exemplar)
 
     def unit_counts(self) -> np.ndarray:
         """How many units each pattern owns, shape (n,)."""
@@ -120,3 +118,8 @@ class PatternBank:
         chances_n = np.log(np.maximum(lots_n, TINY)) / np.maximum(self.strengths(), TINY)
         chances_n[ids_n >= self.next_pattern_id - self._config.units // SPARED] = 0.0
         return int(chances_n.argmin())
+
+
+def _carries(known: tuple[Exemplar, ...], exemplar: Exemplar) -> bool:
+    """True when this text with this domain is there already."""
+    return any(item.text == exemplar.text and item.domain == exemplar.domain for item in known)

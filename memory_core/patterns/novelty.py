@@ -8,24 +8,28 @@ the content words that differ from that pattern, d, are then counted once more, 
 
     x = max_j  cos_j + 0.5 words_j - 0.3 crowding_j ;   s = 1 - (1 - sigmoid(12 (0.8 - x))) (1 - 0.35 sqrt(d))
 
-Shapes: n patterns in use.
+
+The passages of a chunk are compared with what is known and with those before them that became patterns.
+Shapes: P passages, n patterns in use, K most similar patterns of a passage, C candidates of a passage (the most similar
+of those and of the passages before it).
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
 from memory_core.encoding.words import Word
 from memory_core.patterns.bank import PatternBank
+from memory_core.patterns.said_words import SaidWords, Words
 from memory_core.patterns.word_table import WordId, WordTable, is_content, word_id
 from memory_core.results import SurprisingWord
 
 CANDIDATES: Final = 8
+RUN: Final = 64
 MARGIN: Final = 0.5
 WORDS_WEIGHT: Final = 0.5
 CROWDING_WEIGHT: Final = 0.3
@@ -36,36 +40,147 @@ CHANGE_WEIGHT: Final = 0.35
 
 
 @dataclass(frozen=True, slots=True)
-class Novelty:
-    """The surprise score, and the slot (-1: none) that explains the text best with its cosine."""
+class Novelties:
+    """For each of P passages the surprise score, what explains it best and the cosine with that.
 
-    score: float
-    nearest: int
-    similarity: float
+    ``nearest_P`` is a slot, or n + r for passage r of the same chunk, or -1 for none.
+    """
+
+    score_P: np.ndarray
+    nearest_P: np.ndarray
+    similarity_P: np.ndarray
 
 
-NOTHING_KNOWN: Final = Novelty(1.0, -1, 0.0)
+class _Candidates(NamedTuple):
+    similarity_PC: np.ndarray
+    slot_PC: np.ndarray
+    segments_PC: np.ndarray
+    crowding_PC: np.ndarray
+    words: Words
 
 
-def measure_novelty(
-    bank: PatternBank, table: WordTable, similarity_n: np.ndarray, words: list[WordId], segments: int
-) -> Novelty:
-    """Compare a passage of ``segments`` segments with all patterns; ``similarity_n``: its cosine with each."""
-    if not len(similarity_n):
-        return NOTHING_KNOWN
-    slots = _nearest(similarity_n)
-    shared = table.shared(words, slots)
-    # A passage inside a longer pattern is known: what else that pattern says does not count against it.
-    is_longer_k = bank.columns["segments_U"][slots] > segments
-    overlap_k = _overlap(shared.own, shared.theirs_k, shared.common_k, is_longer_k)
-    crowding_k = np.maximum(CROWDING_FLOOR, bank.columns["crowding_U"][slots])
-    affinity_k = similarity_n[slots] + WORDS_WEIGHT * overlap_k - CROWDING_WEIGHT * crowding_k
-    best = int(affinity_k.argmax())
-    if shared.own_content:
-        overlap_k = _overlap(shared.own_content, shared.theirs_content_k, shared.common_content_k, is_longer_k)
-    known = 1.0 / (1.0 + math.exp(min(50.0, BETA * (TAU - float(affinity_k[best])))))
-    score = 1.0 - known * (1.0 - CHANGE_WEIGHT * math.sqrt(max(0.0, 1.0 - float(overlap_k[best]))))
-    return Novelty(min(1.0, max(0.0, score)), slots[best], float(similarity_n[slots[best]]))
+class Comparison:
+    """P passages beside n patterns and, when ``among_PP`` is given, beside each other.
+
+    ``known_Pn``: cosine of each passage with each pattern; ``among_PP[p, r]``: of p with what r would become.
+    """
+
+    def __init__(
+        self,
+        bank: PatternBank,
+        table: WordTable,
+        words: Sequence[list[WordId]],
+        segments: Sequence[int],
+        known_Pn: np.ndarray,
+        among_PP: np.ndarray | None = None,
+    ) -> None:
+        self._said = SaidWords(table, words)
+        self._segments_P = np.array(segments)
+        self._known_Pn = known_Pn
+        self._among_PP = among_PP if len(words) > 1 else None
+        slot_PK = _most_similar(known_Pn)
+        self._known = _Candidates(
+            np.take_along_axis(known_Pn, slot_PK, axis=1),
+            slot_PK,
+            bank.columns["segments_U"][slot_PK],
+            bank.columns["crowding_U"][slot_PK],
+            self._said.of_slots(slot_PK),
+        )
+        self._highest_P = known_Pn.max(axis=1, initial=0.0)
+        if self._among_PP is not None:
+            # [r, p, k]: cosine of passage r with candidate k of passage p.
+            self._near_PPK = known_Pn[:, slot_PK.ravel()].reshape(len(words), *slot_PK.shape)
+
+    def judge(self, recruits_P: np.ndarray) -> Novelties:
+        """Novelty of each passage, given which of the passages before it became patterns."""
+        found = self._candidates(recruits_P)
+        if not found.slot_PC.shape[1]:
+            return Novelties(np.ones(len(recruits_P)), np.full(len(recruits_P), -1), np.zeros(len(recruits_P)))
+        highest_P1 = found.similarity_PC.max(axis=1, keepdims=True)
+        can_win_PC = (found.similarity_PC >= highest_P1 - MARGIN) & (found.similarity_PC > -np.inf)
+        # A passage inside a longer pattern is known: what else that pattern says does not count against it.
+        is_longer_PC = found.segments_PC > self._segments_P[:, None]
+        shared = self._said.shared(found.words, recruits_P)
+        overlap_PC = _overlap(shared.own_P, shared.theirs_PC, shared.common_PC, is_longer_PC)
+        affinity_PC = found.similarity_PC + WORDS_WEIGHT * overlap_PC
+        affinity_PC -= CROWDING_WEIGHT * np.maximum(CROWDING_FLOOR, found.crowding_PC)
+        best_P = (np.arange(len(recruits_P)), np.where(can_win_PC, affinity_PC, -np.inf).argmax(axis=1))
+        content_PC = _overlap(shared.own_content_P, shared.theirs_content_PC, shared.common_content_PC, is_longer_PC)
+        overlap_P = np.where(shared.own_content_P > 0.0, content_PC[best_P], overlap_PC[best_P])
+        known_P = 1.0 / (1.0 + np.exp(np.minimum(50.0, BETA * (TAU - affinity_PC[best_P]))))
+        score_P = 1.0 - known_P * (1.0 - CHANGE_WEIGHT * np.sqrt(np.maximum(0.0, 1.0 - overlap_P)))
+        is_alone_P = ~can_win_PC.any(axis=1)
+        return Novelties(
+            score_P=np.where(is_alone_P, 1.0, np.clip(score_P, 0.0, 1.0)),
+            nearest_P=np.where(is_alone_P, -1, found.slot_PC[best_P]),
+            similarity_P=np.where(is_alone_P, 0.0, found.similarity_PC[best_P]),
+        )
+
+    def nearest_neighbours(self, slots_P: np.ndarray, recruits_P: np.ndarray, count: int) -> np.ndarray:
+        """For each of ``count`` patterns its cosine with the nearest of the passages that became patterns, or of the
+        patterns that it came near as one of them; 0 for none."""
+        recruited_R = np.flatnonzero(recruits_P)
+        nearest_n = np.zeros(count, dtype=np.float32)
+        if not len(recruited_R):
+            return nearest_n
+        known_Rn, slots_R = self._known_Pn[recruited_R], slots_P[recruited_R]
+        is_replaced_R = slots_R < known_Rn.shape[1]
+        known_Rn[is_replaced_R, slots_R[is_replaced_R]] = 0.0
+        nearest_n[: known_Rn.shape[1]] = known_Rn.max(axis=0)
+        own_R = known_Rn.max(axis=1, initial=0.0)
+        if self._among_PP is not None:
+            among_RR = np.tril(self._among_PP[np.ix_(recruited_R, recruited_R)], k=-1)
+            own_R = np.maximum(own_R, np.maximum(among_RR.max(axis=0), among_RR.max(axis=1)))
+        nearest_n[slots_R] = own_R
+        return nearest_n
+
+    def _candidates(self, recruits_P: np.ndarray) -> _Candidates:
+        among_PP, known = self._among_PP, self._known
+        if among_PP is None:
+            return known
+        n_patterns, passages = self._known_Pn.shape[1], np.arange(len(recruits_P))
+        is_before_PP = (passages < passages[:, None]) & recruits_P
+        came_near_PK = np.where(is_before_PP.T[:, :, None], self._near_PPK, 0.0).max(axis=0)
+        similarity, slots, segments, crowding = (
+            np.concatenate([known_PK, np.broadcast_to(of_passages_PP, among_PP.shape)], axis=1)
+            for known_PK, of_passages_PP in (
+                (known.similarity_PC, np.where(is_before_PP, among_PP, -np.inf)),
+                (known.slot_PC, n_patterns + passages),
+                (known.segments_PC, self._segments_P),
+                (np.maximum(known.crowding_PC, came_near_PK), self._crowding_of_passages(is_before_PP)),
+            )
+        )
+        chosen_PC = _highest(similarity, CANDIDATES)
+        similarity, slots, segments, crowding = (
+            np.take_along_axis(column, chosen_PC, axis=1) for column in (similarity, slots, segments, crowding)
+        )
+        return _Candidates(similarity, slots, segments, crowding, self._words(chosen_PC))
+
+    def _crowding_of_passages(self, is_before_PP: np.ndarray) -> np.ndarray:
+        """[p, r]: how near passage r, as a pattern, has come to another one when p's turn comes."""
+        assert self._among_PP is not None
+        at_birth_P = np.maximum(self._highest_P, np.where(is_before_PP, self._among_PP, 0.0).max(axis=1))
+        # Passage q came near r when r stood before it and q became a pattern.
+        recruits_P = np.append(is_before_PP[-1, :-1], False)
+        passages = np.arange(len(recruits_P))
+        came_near_PP = np.where((passages < passages[:, None]) & recruits_P[:, None], self._among_PP, 0.0)
+        later_PP = np.zeros_like(came_near_PP)
+        np.maximum.accumulate(came_near_PP[:-1], axis=0, out=later_PP[1:])
+        crowding_PP: np.ndarray = np.maximum(later_PP, at_birth_P)
+        return crowding_PP
+
+    def _words(self, chosen_PC: np.ndarray) -> Words:
+        known, near = self._known.words, self._known.slot_PC.shape[1]
+        width = known.index_PCW.shape[2]
+        of_passages = self._said.of_passages(np.maximum(chosen_PC - near, 0), width)
+        if not near:
+            return of_passages
+        place_PC = (np.arange(len(chosen_PC))[:, None], np.minimum(chosen_PC, near - 1))
+        is_known_PC1 = (chosen_PC < near)[:, :, None]
+        return Words(
+            np.where(is_known_PC1, known.index_PCW[place_PC], of_passages.index_PCW),
+            np.where(is_known_PC1, known.number_PCW[place_PC], of_passages.number_PCW),
+        )
 
 
 def explained_share(table: WordTable, slot: int, words: Iterable[WordId]) -> float:
@@ -96,16 +211,31 @@ def surprising_words(
     return tuple(sorted(found.values(), key=lambda word: (-word.share, word.start)))
 
 
-def _nearest(similarity_n: np.ndarray) -> list[int]:
-    """The 8 most similar slots, among those that could still win, ascending."""
-    close = np.flatnonzero(similarity_n >= similarity_n.max() - MARGIN)
-    if len(close) > CANDIDATES:
-        close = np.sort(close[np.argpartition(similarity_n[close], -CANDIDATES)[-CANDIDATES:]])
-    nearest: list[int] = close.tolist()
-    return nearest
+def _most_similar(similarity_Pn: np.ndarray) -> np.ndarray:
+    """The 8 most similar slots of each row (all, when there are fewer), ascending; shape (P, K)."""
+    rows, count = similarity_Pn.shape
+    if count < 4 * CANDIDATES * RUN:
+        return _highest(similarity_Pn, CANDIDATES)
+    # The highest lie in the 8 runs of slots whose best are the highest, or behind the last whole run.
+    whole = count // RUN * RUN
+    best_of_runs = similarity_Pn[:, :whole].reshape(rows, -1, RUN).max(axis=2)
+    within = (_highest(best_of_runs, CANDIDATES)[:, :, None] * RUN + np.arange(RUN)).reshape(rows, -1)
+    slots = np.concatenate([within, np.broadcast_to(np.arange(whole, count), (rows, count - whole))], axis=1)
+    return np.take_along_axis(slots, _highest(np.take_along_axis(similarity_Pn, slots, axis=1), CANDIDATES), axis=1)
 
 
-def _overlap(own: float, theirs_k: np.ndarray, common_k: np.ndarray, is_longer_k: np.ndarray) -> np.ndarray:
-    """Dice's coefficient of two texts' words by rarity; for a longer slot the share of the text's words it carries."""
-    total_k = np.where(is_longer_k, 2.0 * own, own + theirs_k)
-    return np.where(total_k > 0.0, np.minimum(1.0, 2.0 * common_k / np.maximum(total_k, 1e-9)), 1.0)
+def _highest(scores_PX: np.ndarray, count: int) -> np.ndarray:
+    """Columns of the ``count`` highest scores of each row, ascending."""
+    rows, width = scores_PX.shape
+    if width <= count:
+        return np.broadcast_to(np.arange(width), (rows, width))
+    return np.sort(np.argpartition(scores_PX, width - count, axis=1)[:, width - count :], axis=1)
+
+
+def _overlap(own_P: np.ndarray, theirs_PC: np.ndarray, common_PC: np.ndarray, is_longer_PC: np.ndarray) -> np.ndarray:
+    """Dice's coefficient of two texts' words by rarity; for a longer one the share of the passage that it carries."""
+    own_P1 = own_P[:, None]
+    total_PC = np.where(is_longer_PC, 2.0 * own_P1, own_P1 + theirs_PC)
+    shares_PC = np.minimum(1.0, 2.0 * common_PC / np.maximum(total_PC, 1e-9))
+    overlap_PC: np.ndarray = np.where(total_PC > 0.0, shares_PC, 1.0)
+    return overlap_PC

@@ -10,8 +10,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from memory_core.encoding.segments import speaker_end
-from memory_core.encoding.words import analyze
-from memory_core.patterns.word_table import WordId, word_ids
+from memory_core.patterns.word_table import WordId, words_of_text
 
 Speaker = frozenset[WordId]
 
@@ -31,7 +30,7 @@ class Speakers:
             self._slots[before].discard(slot)
         end = speaker_end(text)
         if end:
-            speaker = frozenset(word_ids(analyze(text[:end], self._language)))
+            speaker = frozenset(words_of_text(text[:end], self._language))
             self._of_slot[slot] = speaker
             self._slots.setdefault(speaker, set()).add(slot)
 

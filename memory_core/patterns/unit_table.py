@@ -42,11 +42,14 @@ class UnitTable:
 
     def own(self, slot: int, keys_SD: torch.Tensor) -> None:
         """Give a slot one unit per key; there must be enough free ones."""
-        for key_D in keys_SD:
-            unit = self._free.pop() if self._free else self.used
-            self.used = max(self.used, unit + 1)
+        reused = [self._free.pop() for _ in range(min(len(self._free), len(keys_SD)))]
+        for unit, key_D in zip(reused, keys_SD, strict=False):
             self.keys_UD[unit] = key_D
             self.owner_U[unit] = slot
+        fresh = slice(self.used, self.used + len(keys_SD) - len(reused))
+        self.keys_UD[fresh] = keys_SD[len(reused) :]
+        self.owner_U[fresh] = slot
+        self.used = fresh.stop
         self._grouping = None
 
     def owned(self) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 A slot keeps the ids of its words with their counts (bounded), from which postings (id -> slots) are derived. Reading
 scores slots as BM25 does (Robertson & Zaragoza 2009); the inverse document frequency is learned from the stream.
-Shapes: U units, W words a slot, n patterns in use.
+Shapes: U units, W words a slot, V words seen, n patterns in use.
 """
 
 from __future__ import annotations
@@ -11,14 +11,13 @@ import math
 from array import array
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2b
 from typing import Final
 
 import numpy as np
 
-from memory_core.encoding.words import Word
+from memory_core.encoding.words import Word, fold_words, stem_word
 
 WORDS_PER_SLOT: Final = 64
 SATURATION_K1: Final = 0.9
@@ -51,16 +50,14 @@ def word_ids(words: Iterable[Word]) -> list[WordId]:
     return [word_id(word.stem, word.is_function_word) for word in words]
 
 
-@dataclass(frozen=True, slots=True)
-class SharedWords:
-    """Sums of rarity: of a text's words (``own``), of k slots' words (``theirs_k``) and of the words in both."""
+def words_of_text(text: str, language: str) -> list[WordId]:
+    """Ids of the words of a text, in order: ``word_ids(analyze(text, language))``, faster."""
+    return [_id_of_folded(word, language) for word in fold_words(text)]
 
-    own: float
-    own_content: float
-    theirs_k: np.ndarray
-    theirs_content_k: np.ndarray
-    common_k: np.ndarray
-    common_content_k: np.ndarray
+
+@lru_cache(maxsize=1 << 17)
+def _id_of_folded(word: str, language: str) -> WordId:
+    return word_id(*stem_word(word, language))
 
 
 class WordTable:
@@ -73,23 +70,24 @@ class WordTable:
         self.word_UW = np.zeros((units, WORDS_PER_SLOT), dtype=np.int64)
         self.count_UW = np.zeros((units, WORDS_PER_SLOT), dtype=np.uint8)
         self.length_U = np.zeros(units, dtype=np.int32)
-        self._index_UW = np.zeros((units, WORDS_PER_SLOT), dtype=np.int32)
+        self.index_UW = np.zeros((units, WORDS_PER_SLOT), dtype=np.int32)
         self._vocabulary: dict[WordId, int] = {}
         self._postings: list[tuple[array[int], array[int]]] = [(array("i"), array("B"))]
-        self._log_frequency_V = np.full(1024, math.log(0.5), dtype=np.float32)
-        self._is_content_V = np.zeros(1024, dtype=bool)
-        self._slot_count = 0
+        self.frequency_V = np.zeros(1024, dtype=np.int32)
+        self.is_content_V = np.zeros(1024, dtype=bool)
+        self.slot_count = 0
         self._length_sum = 0
 
     def learn(self, slot: int, words: list[WordId]) -> None:
         """Make ``words`` the words of a slot; over 64 distinct ones, the most frequent stay."""
-        if slot < self._slot_count:
+        if slot < self.slot_count:
             self._unpost(slot)
-        counts = Counter(words).most_common(WORDS_PER_SLOT)
-        self.word_UW[slot, : len(counts)] = [word for word, _ in counts]
-        self.count_UW[slot, : len(counts)] = [min(count, 255) for _, count in counts]
-        self.length_U[slot] = sum(is_content(word) for word in words)
-        self._post(slot, [(word, min(count, 255)) for word, count in counts])
+        kept = kept_words(words)
+        counts = [min(count, 255) for count in kept.values()]
+        self.word_UW[slot, : len(kept)] = list(kept)
+        self.count_UW[slot, : len(kept)] = counts
+        self.length_U[slot] = sum(map(is_content, words))
+        self._post(slot, list(kept), counts)
 
     def words_of(self, slot: int) -> set[WordId]:
         """Distinct words of a slot."""
@@ -101,41 +99,27 @@ class WordTable:
 
     def rarity(self, word: WordId) -> float:
         """Learned inverse document frequency of a word, log((n + 1) / (frequency + 1/2))."""
-        return math.log(self._slot_count + 1) - float(self._log_frequency_V[self._vocabulary.get(word, 0)])
+        return math.log(self.slot_count + 1) - math.log(self.frequency_V[self.index_of(word)] + 0.5)
 
-    def shared(self, words: Iterable[WordId], slots: list[int]) -> SharedWords:
-        """Rarity that a text's words and each of some slots have in common, and that each has in all."""
-        distinct = dict.fromkeys(words)
-        known = np.array([index for word in distinct if (index := self._vocabulary.get(word, 0))], dtype=np.int64)
-        unknown = [word for word in distinct if word not in self._vocabulary]
-        fresh = math.log(self._slot_count + 1) - math.log(0.5)
-        index_kW = self._index_UW[slots]
-        rarity_kW = np.where(index_kW > 0, self._rarities(index_kW), 0.0)
-        marked_V = np.zeros(len(self._log_frequency_V), dtype=bool)
-        marked_V[known] = True
-        common_kW = np.where(marked_V[index_kW], rarity_kW, 0.0)
-        content_kW, content = self._is_content_V[index_kW], self._is_content_V[known]
-        own = self._rarities(known)
-        return SharedWords(
-            own=float(own.sum()) + fresh * len(unknown),
-            own_content=float(own[content].sum()) + fresh * sum(map(is_content, unknown)),
-            theirs_k=rarity_kW.sum(1),
-            theirs_content_k=(rarity_kW * content_kW).sum(1),
-            common_k=common_kW.sum(1),
-            common_content_k=(common_kW * content_kW).sum(1),
-        )
+    def index_of(self, word: WordId) -> int:
+        """The small index of a word in ``index_UW``, ``frequency_V`` and ``is_content_V``; 0 for one never learned."""
+        return self._vocabulary.get(word, 0)
 
     def scored_postings(self, words: Iterable[WordId]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """For each content word of a query (all words when it has none): slots that carry it and their BM25 part."""
-        mean_length = max(1.0, self._length_sum / max(1, self._slot_count))
+        mean_length = max(1.0, self._length_sum / max(1, self.slot_count))
         distinct = dict.fromkeys(words)
         for word in [word for word in distinct if is_content(word)] or distinct:
             index = self._vocabulary.get(word, 0)
             if not index or not len(self._postings[index][0]):
                 continue
-            slots, counts = (np.array(part, dtype=np.int64) for part in self._postings[index])
-            damp = SATURATION_K1 * (1 - LENGTH_B + LENGTH_B * self.length_U[slots] / mean_length)
-            yield slots, self.rarity(word) * counts * (SATURATION_K1 + 1) / (counts + damp)
+            slots, counts = (np.array(part) for part in self._postings[index])
+            scores = counts.astype(np.float32)
+            damp = self.length_U[slots] * np.float32(SATURATION_K1 * LENGTH_B / mean_length)
+            damp += scores + np.float32(SATURATION_K1 * (1 - LENGTH_B))
+            scores *= np.float32(self.rarity(word) * (SATURATION_K1 + 1))
+            scores /= damp
+            yield slots, scores
 
     def load(self, word_nW: np.ndarray, count_nW: np.ndarray, length_n: np.ndarray) -> None:
         """Take stored words and rebuild what is derived from them."""
@@ -143,44 +127,46 @@ class WordTable:
         self.word_UW[:n_patterns], self.count_UW[:n_patterns] = word_nW, count_nW
         self.length_U[:n_patterns] = length_n
         for slot, (words, counts) in enumerate(zip(word_nW.tolist(), count_nW.tolist(), strict=True)):
-            self._post(slot, [(word, count) for word, count in zip(words, counts, strict=True) if word])
+            kept = [word for word in words if word]
+            self._post(slot, kept, counts[: len(kept)])
 
-    def _rarities(self, indices: np.ndarray) -> np.ndarray:
-        rarities: np.ndarray = np.float32(math.log(self._slot_count + 1)) - self._log_frequency_V[indices]
-        return rarities
-
-    def _post(self, slot: int, words: list[tuple[WordId, int]]) -> None:
-        indices = [self._index_of(word) for word, _ in words]
-        for index, (_, count) in zip(indices, words, strict=True):
-            slots, counts = self._postings[index]
+    def _post(self, slot: int, words: list[WordId], counts: list[int]) -> None:
+        indices = [self._index_for(word) for word in words]
+        postings = self._postings
+        for index, count in zip(indices, counts, strict=True):
+            slots, slot_counts = postings[index]
             slots.append(slot)
-            counts.append(count)
-            self._log_frequency_V[index] = math.log(len(slots) + 0.5)
-        self._index_UW[slot, : len(indices)] = indices
-        self._slot_count = max(self._slot_count, slot + 1)
+            slot_counts.append(count)
+        self.frequency_V[indices] += 1
+        self.index_UW[slot, : len(indices)] = indices
+        self.slot_count = max(self.slot_count, slot + 1)
         self._length_sum += int(self.length_U[slot])
 
     def _unpost(self, slot: int) -> None:
-        for index in self._index_UW[slot].tolist():
+        for index in self.index_UW[slot].tolist():
             if not index:
                 break
             slots, counts = self._postings[index]
             position = slots.index(slot)
             slots.pop(position)
             counts.pop(position)
-            self._log_frequency_V[index] = math.log(len(slots) + 0.5)
+            self.frequency_V[index] -= 1
         self._length_sum -= int(self.length_U[slot])
-        self.word_UW[slot], self.count_UW[slot], self._index_UW[slot] = 0, 0, 0
+        self.word_UW[slot], self.count_UW[slot], self.index_UW[slot] = 0, 0, 0
 
-    def _index_of(self, word: WordId) -> int:
+    def _index_for(self, word: WordId) -> int:
         index = self._vocabulary.get(word)
         if index is None:
             index = self._vocabulary[word] = len(self._postings)
             self._postings.append((array("i"), array("B")))
-            if index == len(self._is_content_V):
-                self._log_frequency_V = np.concatenate(
-                    [self._log_frequency_V, np.full_like(self._log_frequency_V, math.log(0.5))]
-                )
-                self._is_content_V = np.concatenate([self._is_content_V, np.zeros_like(self._is_content_V)])
-            self._is_content_V[index] = is_content(word)
+            if index == len(self.is_content_V):
+                self.frequency_V = np.concatenate([self.frequency_V, np.zeros_like(self.frequency_V)])
+                self.is_content_V = np.concatenate([self.is_content_V, np.zeros_like(self.is_content_V)])
+            self.is_content_V[index] = is_content(word)
         return index
+
+
+def kept_words(words: Iterable[WordId]) -> dict[WordId, int]:
+    """What a slot keeps of its words: the distinct ones and their counts, over 64 of them the most frequent."""
+    counts = Counter(words)
+    return counts if len(counts) <= WORDS_PER_SLOT else dict(counts.most_common(WORDS_PER_SLOT))
