@@ -77,8 +77,9 @@ def infer(state: MemoryState, memory: MemoryName, query: EncodedText, options: I
     if not len(allowed):
         return InferResult(memory=memory, response="", confidence=0.0, mode="not_learned", patterns=())
     scores = score_patterns(state, keys_SD, words, _checked_channels(options))
-    matches = _matches(state, scores, allowed, options, words)
-    confidence = _confidence(state, scores, allowed, words)
+    ranked = _ranked(scores.total_n[allowed], max(2, options.pattern_limit))
+    matches = _matches(state, scores, allowed, ranked[: options.pattern_limit], options, words)
+    confidence = _confidence(state, scores, allowed[ranked[:2]], words)
     if confidence < NOT_LEARNED_BELOW:
         return InferResult(memory=memory, response="", confidence=confidence, mode="not_learned", patterns=matches)
     response = _compose(matches)
@@ -118,10 +119,14 @@ def _fits(exemplar: Exemplar, options: InferOptions, time: TimeRange) -> bool:
 
 
 def _matches(
-    state: MemoryState, scores: ChannelScores, allowed: np.ndarray, options: InferOptions, words: list[WordId]
+    state: MemoryState,
+    scores: ChannelScores,
+    allowed: np.ndarray,
+    order: np.ndarray,
+    options: InferOptions,
+    words: list[WordId],
 ) -> tuple[PatternMatch, ...]:
     total, time = scores.total_n[allowed], _time_of(options)
-    order = np.argsort(-total, kind="stable")[: options.pattern_limit]
     weights = np.exp(total - total.max())
     weights /= weights.sum()
     return tuple(
@@ -140,12 +145,20 @@ def _matches(
     )
 
 
-def _confidence(state: MemoryState, scores: ChannelScores, allowed: np.ndarray, words: list[WordId]) -> float:
+def _ranked(scores_n: np.ndarray, count: int) -> np.ndarray:
+    """Positions of the ``count`` highest scores, highest first; of equal ones the first counts as higher."""
+    first = np.arange(len(scores_n))
+    if count < len(scores_n):
+        first = np.flatnonzero(scores_n >= np.partition(scores_n, -count)[-count])
+    ranked: np.ndarray = first[np.argsort(-scores_n[first], kind="stable")[:count]]
+    return ranked
+
+
+def _confidence(state: MemoryState, scores: ChannelScores, best_two: np.ndarray, words: list[WordId]) -> float:
     """Probability that the response answers: from the best pattern's cosine, words and lead (see docs/log.md)."""
-    best = int(allowed[np.argmax(scores.total_n[allowed])])
+    best = int(best_two[0])
     explained = explained_share(state.words, best, words)
-    ordered = np.sort(scores.total_n[allowed])
-    margin = min(MARGIN_MAX, float(ordered[-1] - ordered[-2])) if len(ordered) > 1 else 0.0
+    margin = min(MARGIN_MAX, float(-np.diff(scores.total_n[best_two])[0])) if len(best_two) > 1 else 0.0
     logit = CONFIDENCE_BIAS + CONFIDENCE_COSINE * float(scores.cosine_n[best]) + CONFIDENCE_WORDS * explained
     logit += CONFIDENCE_MARGIN * margin
     return 1.0 / (1.0 + math.exp(-logit))

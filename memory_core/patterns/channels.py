@@ -7,7 +7,8 @@ once). ``context``: the best of the neighbours' precision. ``speaker``: the patt
 standardised over the patterns, so scores and not ranks are added, each times the weight that the memory has learned
 for its channel (``channel_weights``).
 
-Shapes: S segments of the query, n patterns, U units used, k strongest patterns, V value_dim, C channels, W words.
+Shapes: S segments of the query, n patterns, U units used, k strongest patterns, V value_dim, C channels, W words,
+s patterns that reach a neighbour.
 """
 
 from __future__ import annotations
@@ -112,17 +113,19 @@ def _with_neighbours(
     chosen_k = np.union1d(strongest_k, state.transitions.reach(strongest_k).target_R)
     reach = state.transitions.reach(chosen_k)
     # The neighbour is ``steps`` ahead of the pattern, so the pattern is as many steps behind the neighbour.
-    by_word_Wk = by_word_Wn[:, chosen_k]
-    spread_RW = (by_word_Wn[:, reach.target_R] * _fading(reach, CONTEXT_OF_WORDS)).T
-    spread_kW = np.zeros((len(chosen_k), len(by_word_Wn)))
-    np.maximum.at(spread_kW, reach.source_R, spread_RW)
-    words_n[chosen_k] = np.maximum(by_word_Wk, spread_kW.T).sum(0)
-    np.maximum.at(context_n, chosen_k[reach.source_R], precision_n[reach.target_R] * _fading(reach, CONTEXT_OF_KEYS))
+    starts_s = np.flatnonzero(np.diff(reach.source_R, prepend=-1))
+    if len(starts_s):
+        reached_s = chosen_k[reach.source_R[starts_s]]
+        spread_WR = by_word_Wn.take(reach.target_R, axis=1) * _fading(reach, CONTEXT_OF_WORDS)
+        by_word_Ws = np.maximum(by_word_Wn.take(reached_s, axis=1), np.maximum.reduceat(spread_WR, starts_s, axis=1))
+        words_n[reached_s] = by_word_Ws.sum(0, dtype=np.float64)
+        nearby_R = precision_n[reach.target_R] * _fading(reach, CONTEXT_OF_KEYS)
+        context_n[reached_s] = np.maximum(0.0, np.maximum.reduceat(nearby_R, starts_s))
     return words_n, context_n
 
 
 def _fading(reach: Reach, weights: dict[int, float]) -> np.ndarray:
-    by_steps = np.array([weights.get(-steps, 0.0) for steps in range(-2, 3)])
+    by_steps = np.array([weights.get(-steps, 0.0) for steps in range(-2, 3)], dtype=np.float32)
     fading_R: np.ndarray = by_steps[reach.steps_R + 2] * reach.share_R
     return fading_R
 

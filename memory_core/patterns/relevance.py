@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from memory_core.encoding.words import analyze
-from memory_core.patterns.word_table import WordId, WordTable, word_ids
+from memory_core.patterns.word_table import WordId, WordTable, words_of_text
 from memory_core.results import Exemplar
 
 Rarities = dict[WordId, float]
@@ -25,7 +24,7 @@ def most_relevant_first(
 
 def rarities(table: WordTable, text: str, language: str) -> Rarities:
     """The distinct words of a text with their learned rarity."""
-    return {word: table.rarity(word) for word in word_ids(analyze(text, language))}
+    return {word: table.rarity(word) for word in words_of_text(text, language)}
 
 
 def overlap(own: Rarities, other: Rarities) -> float:

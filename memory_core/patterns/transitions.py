@@ -19,7 +19,8 @@ TABLES: Final = {"next_UL": -1, "next_count_UL": 0, "previous_UL": -1, "previous
 
 
 class Reach(NamedTuple):
-    """Neighbours: position in the slots asked for, slot reached, steps (negative: backwards), share of the links."""
+    """Neighbours: position in the slots asked for (ascending), slot reached, steps (negative: backwards), share of
+    the links."""
 
     source_R: np.ndarray
     target_R: np.ndarray
@@ -74,7 +75,8 @@ class Transitions:
             two = _step(links_UL, counts_UL, *one)
             found += [(*one, np.full(len(one[0]), direction)), (*two, np.full(len(two[0]), 2 * direction))]
         source_R, target_R, share_R, steps_R = (np.concatenate(parts) for parts in zip(*found, strict=True))
-        return Reach(source_R, target_R, steps_R, share_R)
+        order_R = np.argsort(source_R, kind="stable")
+        return Reach(source_R[order_R], target_R[order_R], steps_R[order_R], share_R[order_R])
 
     def load(self, tables: dict[str, np.ndarray], tails: dict[str, int]) -> None:
         """Take stored links."""
@@ -100,6 +102,7 @@ def _step(
     links_UL: np.ndarray, counts_UL: np.ndarray, source_k: np.ndarray, slots_k: np.ndarray, share_k: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     targets_kL, counts_kL = links_UL[slots_k], counts_UL[slots_k]
-    share_kL = share_k[:, None] * counts_kL / np.maximum(counts_kL.sum(1, keepdims=True), 1.0)
-    row, link = np.nonzero(targets_kL >= 0)
-    return source_k[row], targets_kL[row, link], share_kL[row, link]
+    per_count_k = share_k / np.maximum(counts_kL @ np.ones(LINKS, dtype=np.float32), 1.0)
+    entry_R = np.flatnonzero(targets_kL.ravel() >= 0)
+    row_R = entry_R // LINKS
+    return source_k[row_R], targets_kL.ravel()[entry_R], counts_kL.ravel()[entry_R] * per_count_k[row_R]

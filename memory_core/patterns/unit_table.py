@@ -24,6 +24,8 @@ class UnitTable:
         self.used = 0
         self._free: list[int] = []
         self._grouping: tuple[np.ndarray | None, np.ndarray] | None = None
+        # Unit u belongs to slot u and no slot has a second one, so scores of units are scores of patterns.
+        self._is_one_each = True
 
     @property
     def free_count(self) -> int:
@@ -43,14 +45,15 @@ class UnitTable:
     def own(self, slot: int, keys_SD: torch.Tensor) -> None:
         """Give a slot one unit per key; there must be enough free ones."""
         reused = [self._free.pop() for _ in range(min(len(self._free), len(keys_SD)))]
-        for unit, key_D in zip(reused, keys_SD, strict=False):
-            self.keys_UD[unit] = key_D
+        for row, unit in enumerate(reused):
+            self.keys_UD[unit] = keys_SD[row]
             self.owner_U[unit] = slot
         fresh = slice(self.used, self.used + len(keys_SD) - len(reused))
+        is_one_each = self._is_one_each and not reused and slot == self.used and len(keys_SD) == 1
         self.keys_UD[fresh] = keys_SD[len(reused) :]
         self.owner_U[fresh] = slot
         self.used = fresh.stop
-        self._grouping = None
+        self._changed(is_one_each=is_one_each)
 
     def owned(self) -> np.ndarray:
         """Numbers of the units that belong to a pattern, ascending."""
@@ -65,13 +68,13 @@ class UnitTable:
         for unit in self.units_of(slot):
             self.owner_U[unit] = FREE
             self._free.append(unit)
-        self._grouping = None
+        self._changed(is_one_each=False)
 
     def best_per_pattern(self, scores_Qu: np.ndarray) -> np.ndarray:
         """Highest score among each pattern's units: (Q, u) to (Q, n)."""
-        order, starts_n = self._groups()
-        if order is None and len(starts_n) == scores_Qu.shape[1]:
+        if self._is_one_each:
             return scores_Qu
+        order, starts_n = self._groups()
         grouped_Qu = scores_Qu if order is None else scores_Qu[:, order]
         return np.maximum.reduceat(grouped_Qu, starts_n, axis=1) if len(starts_n) else scores_Qu[:, :0]
 
@@ -81,7 +84,11 @@ class UnitTable:
         self.keys_uD.copy_(keys_uD)
         self.owner_u[:] = owner_u
         self._free = np.flatnonzero(owner_u == FREE).tolist()
+        self._changed(is_one_each=bool((owner_u == np.arange(len(owner_u))).all()))
+
+    def _changed(self, *, is_one_each: bool) -> None:
         self._grouping = None
+        self._is_one_each = is_one_each
 
     def _groups(self) -> tuple[np.ndarray | None, np.ndarray]:
         if self._grouping is None:

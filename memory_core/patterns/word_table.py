@@ -72,7 +72,8 @@ class WordTable:
         self.length_U = np.zeros(units, dtype=np.int32)
         self.index_UW = np.zeros((units, WORDS_PER_SLOT), dtype=np.int32)
         self._vocabulary: dict[WordId, int] = {}
-        self._postings: list[tuple[array[int], array[int]]] = [(array("i"), array("B"))]
+        # Of each word the slots that carry it, and how often: slot * 256 + count.
+        self._postings: list[array[int]] = [array("q")]
         self.frequency_V = np.zeros(1024, dtype=np.int32)
         self.is_content_V = np.zeros(1024, dtype=bool)
         self.slot_count = 0
@@ -111,10 +112,10 @@ class WordTable:
         distinct = dict.fromkeys(words)
         for word in [word for word in distinct if is_content(word)] or distinct:
             index = self._vocabulary.get(word, 0)
-            if not index or not len(self._postings[index][0]):
+            if not index or not self._postings[index]:
                 continue
-            slots, counts = (np.array(part) for part in self._postings[index])
-            scores = counts.astype(np.float32)
+            posted = np.array(self._postings[index])
+            slots, scores = posted >> 8, (posted & 255).astype(np.float32)
             damp = self.length_U[slots] * np.float32(SATURATION_K1 * LENGTH_B / mean_length)
             damp += scores + np.float32(SATURATION_K1 * (1 - LENGTH_B))
             scores *= np.float32(self.rarity(word) * (SATURATION_K1 + 1))
@@ -131,14 +132,13 @@ class WordTable:
             self._post(slot, kept, counts[: len(kept)])
 
     def _post(self, slot: int, words: list[WordId], counts: list[int]) -> None:
-        indices = [self._index_for(word) for word in words]
-        postings = self._postings
+        vocabulary, postings, posted = self._vocabulary, self._postings, slot << 8
+        indices = [vocabulary.get(word) or self._add_word(word) for word in words]
         for index, count in zip(indices, counts, strict=True):
-            slots, slot_counts = postings[index]
-            slots.append(slot)
-            slot_counts.append(count)
-        self.frequency_V[indices] += 1
-        self.index_UW[slot, : len(indices)] = indices
+            postings[index].append(posted | count)
+        index_w = self.index_UW[slot, : len(indices)]
+        index_w[:] = indices
+        self.frequency_V[index_w] += 1
         self.slot_count = max(self.slot_count, slot + 1)
         self._length_sum += int(self.length_U[slot])
 
@@ -146,23 +146,19 @@ class WordTable:
         for index in self.index_UW[slot].tolist():
             if not index:
                 break
-            slots, counts = self._postings[index]
-            position = slots.index(slot)
-            slots.pop(position)
-            counts.pop(position)
+            posted = self._postings[index]
+            del posted[int(np.flatnonzero(np.array(posted) >> 8 == slot)[0])]
             self.frequency_V[index] -= 1
         self._length_sum -= int(self.length_U[slot])
         self.word_UW[slot], self.count_UW[slot], self.index_UW[slot] = 0, 0, 0
 
-    def _index_for(self, word: WordId) -> int:
-        index = self._vocabulary.get(word)
-        if index is None:
-            index = self._vocabulary[word] = len(self._postings)
-            self._postings.append((array("i"), array("B")))
-            if index == len(self.is_content_V):
-                self.frequency_V = np.concatenate([self.frequency_V, np.zeros_like(self.frequency_V)])
-                self.is_content_V = np.concatenate([self.is_content_V, np.zeros_like(self.is_content_V)])
-            self.is_content_V[index] = is_content(word)
+    def _add_word(self, word: WordId) -> int:
+        index = self._vocabulary[word] = len(self._postings)
+        self._postings.append(array("q"))
+        if index == len(self.is_content_V):
+            self.frequency_V = np.concatenate([self.frequency_V, np.zeros_like(self.frequency_V)])
+            self.is_content_V = np.concatenate([self.is_content_V, np.zeros_like(self.is_content_V)])
+        self.is_content_V[index] = is_content(word)
         return index
 
 
