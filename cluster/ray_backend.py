@@ -342,6 +342,20 @@ class RayBackend(VolumeStorage, FamilyOperations):
         host = await self._owners.call_if_there(spec, Call("report"), timeout_s=_REPORT_TIMEOUT_S)
         return told(known, place, host, waits_for)
 
+    async def restart(self, name: MemoryName) -> None:
+        """Kill the process of a memory that has it to itself; Conflict (HOST_SHARED) for others."""
+
+        async def attempt(known: KnownMemory) -> None:
+            if self._place(known).is_shared:
+                raise Conflict(
+                    f"The memory {name} shares its process with others.",
+                    code="HOST_SHARED",
+                    hint="Only one made with placement.isolation=dedicated can be restarted.",
+                )
+            await self._owners.end(self._owner_spec(known))
+
+        await self._with_memory(name, attempt)
+
     async def close(self) -> None:
         """See MemoryBackend. The actors live on: they belong to the cluster, not to this process."""
 

@@ -17,10 +17,13 @@ from deployments.access.audit import AuditTrail
 from deployments.access.authentication import KeyDoor, OpenDoor, ReadingDoor
 from deployments.access.authorized_backend import AuthorizedBackend
 from deployments.access.key_shelf import KeyShelf
+from deployments.chat.shared_transcripts import SharedTranscripts
+from deployments.conversations import build_chat
 from deployments.health import Readiness
 from deployments.http.api import build_api
 from deployments.http.services import Services
 from deployments.mcp_door import mount_mcp
+from deployments.page import mount_page
 from deployments.serve_encoder import EncoderReplica, ServeEncoderPool
 from deployments.settings import Settings
 from memory_core.ids import EncoderId
@@ -50,7 +53,9 @@ class Ingress:
         settings = self._settings
         actors = RayBackend(settings.storage_url, encoders, cluster_settings(settings))
         store = open_store(settings.storage_url)
-        backend = AuthorizedBackend(actors, AuditTrail(store), actors.owner_pid, placement=actors.placement)
+        backend = AuthorizedBackend(
+            actors, AuditTrail(store), actors.owner_pid, placement=actors.placement, restart=actors.restart
+        )
         default_encoder = EncoderId(settings.encoder)
         door = KeyDoor(KeyShelf(store).find) if settings.needs_keys else OpenDoor()
         api = build_api(
@@ -66,10 +71,13 @@ class Ingress:
                 owner_pid=backend.owner_pid,
                 authenticator=ReadingDoor(door) if settings.is_read_only else door,
                 placement=backend.placement,
+                restart=backend.restart,
                 memory_defaults=settings.memory_defaults,
+                chat=build_chat(settings, backend, actors, encoders, SharedTranscripts()),
             )
         )
         mount_mcp(api, settings, backend, encoders)
+        mount_page(api, settings)
         return api
 
 

@@ -23,6 +23,7 @@ _TRUE: Final = frozenset({"1", "true", "yes", "on"})
 
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 Auth = Literal["auto", "keys", "open"]
+ModelProvider = Literal["openai", "ollama", "none"]
 
 
 def home_folder() -> Path:
@@ -130,7 +131,26 @@ class Settings(BaseSettings):
         default=4096 * MIB, ge=MIB, description="States in one such process; above it the longest idle one leaves."
     )
     redis_url: SecretStr | None = Field(
-        default=None, description="`redis://[user:password@]host:port` in which Ray's head keeps its tables."
+        default=None,
+        description="`redis://[user:password@]host:port` in which Ray's head keeps its tables and sessions are kept.",
+    )
+    model_provider: ModelProvider = Field(
+        default="none",
+        description="Who answers in conversations: `openai` (any server of that protocol), `ollama`, or `none`.",
+    )
+    model_name: str = Field(default="gpt-4o-mini", description="The language model asked for.")
+    model_timeout_s: float = Field(default=60.0, gt=0, description="Seconds that a language model may be silent.")
+    openai_api_key: SecretStr | None = Field(default=None, description="Key of the language model's server.")
+    openai_base_url: str = Field(default="", description="Another server than OpenAI's, such as `http://host:8001/v1`.")
+    ollama_base_url: str = Field(default="http://127.0.0.1:11434", description="Where Ollama listens.")
+    session_ttl_s: float = Field(default=3600.0, gt=0, description="After so long without a turn a session is deleted.")
+    persona: str = Field(default="", description="File of the persona that the page's chat introduces.")
+    page_key: SecretStr | None = Field(
+        default=None, description="Key that the page gives to everybody who opens it: for demonstrations."
+    )
+    page_chat_key: SecretStr | None = Field(default=None, description="The same for its chat, if it is another key.")
+    chat_surprise_gate: float = Field(
+        default=0.1, ge=0.0, le=1.0, description="What a user says is learned from this surprise on."
     )
 
     @model_validator(mode="before")

@@ -23,7 +23,8 @@ from deployments.access.api_keys import KeyRecord, is_secret, split_key
 from deployments.access.principal import LOCAL, Principal, set_caller, unauthenticated
 from memory_core.errors import Forbidden
 
-PUBLIC_PATHS: Final = frozenset({"/health", "/ready", "/docs", "/openapi.json"})
+PUBLIC_PATHS: Final = frozenset({"/", "/health", "/ready", "/docs", "/openapi.json", "/ui"})
+_PAGE: Final = "/ui/"  # files without data; what they show they ask for with a key
 REVOCATION_S: Final = 1.0
 _CACHED_MAX: Final = 10_000
 _BEARER: Final = "bearer "
@@ -102,13 +103,17 @@ class Authentication:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection; a lifespan passes through, a web socket needs credentials like everything else."""
-        if scope["type"] != "lifespan" and scope["path"] not in PUBLIC_PATHS:
+        if scope["type"] != "lifespan" and not _is_public(scope["path"]):
             principal = await self._authenticator.principal(_presented(Headers(scope=scope)))
             scope.setdefault("state", {})["principal"] = principal
             if principal.key_id == LOCAL.key_id and scope["path"].startswith(_API):
                 _require_local_page(Headers(scope=scope))
             set_caller(principal)
         await self._app(scope, receive, send)
+
+
+def _is_public(path: str) -> bool:
+    return path in PUBLIC_PATHS or path.startswith(_PAGE)
 
 
 def _require_local_page(headers: Headers) -> None:

@@ -78,11 +78,13 @@ class AuthorizedBackend(FamilyOperations):
         owner_pid: Callable[[MemoryName], Awaitable[int]] | None = None,
         rates: Rates | None = None,
         placement: Callable[[MemoryName], Awaitable[PlacementReport]] | None = None,
+        restart: Callable[[MemoryName], Awaitable[None]] | None = None,
     ) -> None:
         self._inner = inner
         self._audit = audit
         self._pid_of = owner_pid
         self._placement_of = placement
+        self._restart = restart
         self._rates = rates or Rates()
 
     async def create(self, name: MemoryName, config: MemoryConfig) -> MemoryInfo:
@@ -308,6 +310,13 @@ class AuthorizedBackend(FamilyOperations):
         who = _with_scope("admin")
         assert self._placement_of is not None
         return await _shown(who, self._placement_of(who.stored(name)))
+
+    async def restart(self, name: MemoryName) -> None:
+        """End the process of a memory that has one of its own, for operators."""
+        who = _with_scope("admin")
+        assert self._restart is not None
+        async with self._audited(who, "restart", name):
+            await _shown(who, self._restart(who.stored(name)))
 
     async def close(self) -> None:
         """See MemoryBackend."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
@@ -11,7 +12,20 @@ from fastapi.security import APIKeyHeader, HTTPBearer
 from starlette.middleware.gzip import GZipMiddleware
 
 from deployments.access.authentication import Authentication
-from deployments.http import checkpoints, family, insight, learning, memories, probes, storage, streams, upkeep
+from deployments.chat.conversation import Chat
+from deployments.http import (
+    chat,
+    checkpoints,
+    encoding,
+    family,
+    insight,
+    learning,
+    memories,
+    probes,
+    storage,
+    streams,
+    upkeep,
+)
 from deployments.http.bodies import Bodies
 from deployments.http.envelope import Envelope
 from deployments.http.failures import install_error_answers
@@ -19,6 +33,7 @@ from deployments.http.metrics import Measured
 from deployments.http.services import Services
 
 _PACKED_FROM_BYTES: Final = 2048
+_SWEEP_PERIOD_S: Final = 30.0
 # For the document only: the layer around the application has asked already.
 _CREDENTIALS: Final = [
     Security(HTTPBearer(scheme_name="bearer", auto_error=False)),
@@ -31,7 +46,8 @@ def build_api(services: Services) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        yield
+        async with _conversations(services.chat):
+            yield
         await services.backend.close()
 
     app = FastAPI(
@@ -44,7 +60,7 @@ def build_api(services: Services) -> FastAPI:
     )
     app.state.services = services
     app.include_router(probes.router)
-    for door in (storage, memories, learning, streams, insight, checkpoints, family, upkeep):
+    for door in (storage, memories, learning, streams, insight, checkpoints, family, upkeep, chat, encoding):
         app.include_router(door.router, dependencies=_CREDENTIALS)
     install_error_answers(app)
     # The last one added is the outermost.
@@ -55,3 +71,17 @@ def build_api(services: Services) -> FastAPI:
     app.add_middleware(Envelope, deadline_s=services.deadline_s, long_deadline_s=services.long_deadline_s)
     app.add_middleware(Measured, metrics=services.metrics)
     return app
+
+
+@asynccontextmanager
+async def _conversations(chat: Chat | None) -> AsyncIterator[None]:
+    """Sweeps sessions that are over, until the block ends."""
+    if chat is None:
+        yield
+        return
+    sweeper = asyncio.create_task(chat.sessions.sweep_forever(_SWEEP_PERIOD_S))
+    try:
+        yield
+    finally:
+        sweeper.cancel()
+        await chat.close()

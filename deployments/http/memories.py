@@ -63,6 +63,17 @@ async def memory_placement(name: NameParam, services: ServicesParam) -> Placemen
     return await services.placement(name)
 
 
+@router.post("/{name}/restart", status_code=204, responses=documented(404, 409, 422, 503))
+async def restart_memory(name: NameParam, services: ServicesParam) -> None:
+    """End the process that holds the memory, without warning to it; the next call reaches a new one.
+
+    Only for a memory that has a process of its own. Nothing that was acknowledged is lost.
+    """
+    if services.restart is None:
+        raise NotFound("There is no cluster here, so nothing restarts.", code="NO_CLUSTER", hint="Ask a service.")
+    await services.restart(name)
+
+
 @router.delete(
     "/{name}",
     status_code=204,

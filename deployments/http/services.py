@@ -10,6 +10,7 @@ from fastapi import Depends, Request
 
 from cluster.placement_report import PlacementReport
 from deployments.access.authentication import Authenticator, OpenDoor
+from deployments.chat.conversation import Chat
 from deployments.health import Readiness
 from deployments.http.metrics import Metrics
 from memory_core.backend import MemoryBackend
@@ -21,9 +22,9 @@ from memory_core.ids import EncoderId, MemoryName, parse_memory_name
 class Services:
     """``encoder`` and ``memory_defaults`` are for new memories that name none. ``max_body_bytes`` caps a request body.
 
-    ``owner_pid`` tells which process holds a memory, ``placement`` why there (None: there is no cluster).
-    ``authenticator`` says who calls. ``deadline_s`` bounds a request, ``long_deadline_s`` one that moves or reads a
-    whole memory or volume, ``max_import_bytes`` an uploaded archive.
+    ``owner_pid`` tells which process holds a memory, ``placement`` why there, ``restart`` ends it (None: there is no
+    cluster). ``authenticator`` says who calls. ``deadline_s`` bounds a request, ``long_deadline_s`` one that moves or
+    reads a whole memory or volume, ``max_import_bytes`` an uploaded archive. ``chat``: conversations, if there are any.
     """
 
     backend: MemoryBackend
@@ -39,6 +40,8 @@ class Services:
     authenticator: Authenticator = field(default_factory=OpenDoor)
     placement: Callable[[MemoryName], Awaitable[PlacementReport]] | None = None
     memory_defaults: Mapping[str, Any] = field(default_factory=dict)
+    restart: Callable[[MemoryName], Awaitable[None]] | None = None
+    chat: Chat | None = None
 
 
 def _services(request: Request) -> Services:
