@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import time
+from collections.abc import Callable
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -98,7 +99,12 @@ def chosen_settings(**chosen: object) -> Settings:
         raise InvalidInput(f"The setting {setting} does not fit: {first['msg']}.", hint="See --help.") from None
 
 
-def _serve_here(settings: Settings, proxy: Proxy) -> None:
+def serve_demo(settings: Settings, proxy: Proxy, begin: Callable[[], None]) -> None:
+    """Serve in the foreground; ``begin`` is called once requests are answered."""
+    _serve_here(settings, proxy, begin)
+
+
+def _serve_here(settings: Settings, proxy: Proxy, begin: Callable[[], None] = lambda: None) -> None:
     from deployments.access.exposure import require_safe_exposure
     from deployments.ports import require_free_port
     from deployments.proxy_choice import prepared_ray
@@ -113,7 +119,11 @@ def _serve_here(settings: Settings, proxy: Proxy) -> None:
         )
         from deployments.serve_process import run_service
 
-        run_service(settings, lambda logs_folder: _announce(settings, logs_folder))
+        def ready(logs_folder: str) -> None:
+            _announce(settings, logs_folder)
+            begin()
+
+        run_service(settings, ready)
     output.out.print("Stopped.")
 
 
@@ -128,6 +138,7 @@ def _load_pretrained(settings: Settings) -> None:
 
 def _announce(settings: Settings, logs_folder: str) -> None:
     output.out.print(f"Ready on {settings.base_url} (API: {settings.base_url}/docs)", markup=False, soft_wrap=True)
+    output.out.print(f"Page: {settings.base_url}/ui", markup=False, soft_wrap=True)
     output.out.print(f"MCP: {settings.mcp_url} (or /memories/NAME/mcp)", markup=False, soft_wrap=True)
     output.out.print(f"logs of the processes: {logs_folder}", markup=False, soft_wrap=True)
 
