@@ -15,6 +15,7 @@ from memory_core.errors import InvalidInput
 from memory_core.ids import parse_memory_name
 from memory_core.lifecycle.rhythm import CheckpointRhythm
 from memory_core.placement_spec import PlacementSpec
+from memory_core.storage.object_store import SINGLE_WRITER
 
 MIB = 1024 * 1024
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -44,6 +45,10 @@ class Settings(BaseSettings):
     memory_storage_path: str = Field(
         default_factory=default_storage_url,
         description="Where memories live: a folder or a storage URL such as `s3://bucket/volume`.",
+    )
+    single_writer: bool = Field(
+        default=False,
+        description="You promise that nothing else ever writes to the volume; opens storage without an atomic create.",
     )
     host: str = Field(default="127.0.0.1", description="Address to listen on. Beyond this machine callers need keys.")
     port: int = Field(
@@ -213,8 +218,8 @@ class Settings(BaseSettings):
 
     @property
     def storage_url(self) -> str:
-        """The volume as a URL."""
-        return self.memory_storage_path
+        """The volume as a URL, with the promise of a single writer if it was made."""
+        return f"{self.memory_storage_path}?{SINGLE_WRITER}" if self.single_writer else self.memory_storage_path
 
     @property
     def rhythm(self) -> CheckpointRhythm:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, TypeVar
 
 from memory_core.consolidation.plan import ConsolidationPlan
 from memory_core.errors import Fenced, Internal, NeuralMemoryError, Unavailable
@@ -26,6 +26,7 @@ from memory_core.storage.lineage import common_observation_count
 from memory_core.storage.records import JournalRecord
 
 OnEffect = Callable[[Effect], None]
+E = TypeVar("E", bound=BaseException)
 OnAnswers = Callable[[Sequence[Answer]], None]
 
 # What a caller is owed does not depend on these, so their failure is not the caller's.
@@ -120,16 +121,22 @@ class MemoryOwner:
                 completion = self._perform(effect)
             except Fenced as error:
                 self._report(on.NewerEpochSeen())
-                error.context.setdefault("story", " ".join(self.life.story))
+                self._told(error)
                 raise
             except BaseException as error:
                 next_effect = self._report(on.EffectFailed())
                 if self._is_owed(effect) or not isinstance(error, Exception):
-                    raise _as_known_error(error, effect) from error
-                _LOG.warning("Memory %s: %s failed (%s).", self.memory.name, *_told(effect, error))
+                    raise self._told(_as_known_error(error, effect)) from error
+                _LOG.warning("Memory %s: %s failed (%s).", self.memory.name, *_named(effect, error))
                 effect = next_effect
             else:
                 effect = self._report(completion)
+
+    def _told(self, error: E) -> E:
+        """The error with the last events, if it ended the writer."""
+        if isinstance(error, NeuralMemoryError) and self.life.phase is not Phase.SERVING:
+            error.context.setdefault("story", " ".join(self.life.story))
+        return error
 
     def _is_owed(self, effect: Effect) -> bool:
         """True when a caller waits for what the effect does, or the writer ends with it."""
@@ -200,7 +207,7 @@ class MemoryOwner:
         return on.GroupApplied()
 
 
-def _told(effect: Effect, error: Exception) -> tuple[str, str]:
+def _named(effect: Effect, error: Exception) -> tuple[str, str]:
     """For the log: codes and classes, never a message that could hold content."""
     return type(effect).__name__, error.code if isinstance(error, NeuralMemoryError) else type(error).__name__
 

@@ -11,9 +11,12 @@ import contextlib
 import errno
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 from memory_core.errors import NotFound, Unavailable
+
+SINGLE_WRITER: Final = "single_writer=true"
+"""In the query of a volume's URL: the operator's promise that nothing else ever writes to it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from memory_core.storage import keys
 from memory_core.storage.any_store import AnyStore
 from memory_core.storage.documents import create_document, read_document
 from memory_core.storage.local_store import LocalStore
-from memory_core.storage.object_store import ObjectStore
+from memory_core.storage.object_store import SINGLE_WRITER, ObjectStore
 from memory_core.storage.ram_store import RamStore
 from memory_core.storage.s3_store import S3Store
 
@@ -26,6 +26,8 @@ _PROBE_RACERS: Final = 4
 
 def open_store(url: str, *, single_writer: bool = False, **options: Any) -> ObjectStore:
     """Open the volume at ``file://``, ``memory://`` or ``s3://``; ``options`` go to the file system.
+
+    The promise of a single writer may also be part of the URL: ``?single_writer=true``.
 
     InvalidInput when the protocol cannot create atomically, Unavailable when the volume cannot be reached or
     fails the probe, CorruptData when a newer format wrote it.
@@ -45,8 +47,8 @@ def _connect(url: str, single_writer: bool, options: dict[str, Any]) -> ObjectSt
         return RamStore(f"{parts.netloc}{parts.path}")
     if parts.scheme == "s3":
         return S3Store(parts.netloc, unquote(parts.path), **options)
-    if single_writer:
-        return AnyStore(url, **options)
+    if single_writer or SINGLE_WRITER in parts.query.split("&"):
+        return AnyStore(parts._replace(query="").geturl(), **options)
     raise InvalidInput(
         f"Storage protocol {ascii(parts.scheme)} has no atomic create, so two writers could both own a memory.",
         hint="Use file://, s3:// or memory://, or set single_writer if nothing else ever writes to the volume.",

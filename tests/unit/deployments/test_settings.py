@@ -17,6 +17,7 @@ from deployments.settings import Settings, names_of, source_of
 from deployments.settings_table import MASK, setting_rows
 from memory_core.errors import Forbidden, InvalidInput
 from memory_core.ids import EncoderId
+from memory_core.lifecycle.rhythm import CheckpointRhythm
 from memory_core.storage.open_store import open_store
 from tests.unit.deployments.fake_backend import FakeBackend, FakeEncoderPool
 
@@ -73,6 +74,20 @@ def test_durability_is_checked_at_start(durability: str, is_known: bool, monkeyp
     else:
         with pytest.raises(ValueError, match="Unknown durability"):
             Settings()
+
+
+def test_the_promise_of_a_single_writer_travels_with_the_volume(tmp_path: Path) -> None:
+    asked = {"memory_storage_path": f"dir::file://{tmp_path}"}
+    with pytest.raises(InvalidInput, match="no atomic create"):
+        open_store(Settings.model_validate(asked).storage_url)
+    store = open_store(Settings.model_validate({**asked, "single_writer": True}).storage_url)
+    assert store.create_if_absent("x", b"1")
+
+
+def test_versions_come_by_themselves_unless_every_rule_is_switched_off() -> None:
+    assert Settings().rhythm == CheckpointRhythm(every_observations=10_000, every_s=86_400.0)
+    off = Settings(checkpoint_every_observations=0, checkpoint_every_s=0)
+    assert off.rhythm == CheckpointRhythm()
 
 
 SEEDS = {

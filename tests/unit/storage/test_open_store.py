@@ -44,6 +44,7 @@ def test_a_protocol_without_atomic_create_is_refused(tmp_path: Path) -> None:
 def test_a_protocol_without_atomic_create_is_opened_on_the_operators_word(tmp_path: Path) -> None:
     store = open_store(f"dir::file://{tmp_path}", single_writer=True)
     assert store.create_if_absent("x", b"1")
+    assert open_store(f"dir::file://{tmp_path}?single_writer=true").get("x") == b"1"
 
 
 def test_a_volume_that_lets_two_writers_win_is_refused() -> None:

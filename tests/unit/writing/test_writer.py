@@ -423,3 +423,19 @@ def test_a_closed_writer_keeps_nothing_of_its_state_alive(open_writer: OpenWrite
         assert state() is None
     finally:
         gc.enable()
+
+
+def test_an_error_that_ends_a_writer_tells_the_last_events(open_writer: OpenWriter, store: FaultyStore) -> None:
+    writer = open_writer()
+    store.hook = failing("append", "journal")
+    with pytest.raises(Unavailable) as failed:
+        learn(writer, "one")
+    with pytest.raises(Unavailable) as ended:
+        learn(writer, "one")
+    for raised in (failed, ended):
+        assert str(raised.value.context["story"]).split()[-2:] == ["ObserveAccepted", "EffectFailed"]
+    first = open_writer()
+    open_writer()
+    with pytest.raises(Fenced) as fenced:
+        learn(first, "one")
+    assert str(fenced.value.context["story"]).split()[-1] == "NewerEpochSeen"
