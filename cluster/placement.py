@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final
 
 from memory_core.placement_spec import PlacementSpec, Strategy
@@ -92,8 +93,9 @@ class Pool:
         return tuple(reason for reason, holds in why.items() if holds)
 
 
+@lru_cache(maxsize=1 << 17)
 def slot_of(uid: str, hosts: int) -> int:
-    """Rendezvous hashing: with one host more, only the memories that move to it move."""
+    """Rendezvous hashing: with one host more, only the memories that move to it move. A hash for each host, so kept."""
     return max(range(hosts), key=lambda slot: hashlib.sha256(f"{uid}:{slot}".encode()).digest())
 
 

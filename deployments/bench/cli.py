@@ -190,6 +190,37 @@ def cluster(
 
 
 @bench_app.command()
+def scale(
+    memories: Annotated[int, typer.Option("--memories", min=1)] = 100_000,
+    nodes: Annotated[int, typer.Option("--nodes", min=1, max=10_000)] = 100,
+    hosts_per_node: Annotated[int, typer.Option("--hosts-per-node", min=1, max=64)] = 2,
+    host_room_mib: Annotated[int, typer.Option("--host-room-mib", min=256, help="Of states in each host.")] = 16_384,
+    calls_per_s: Annotated[float, typer.Option("--calls-per-s", min=0.1, help="On the whole cluster.")] = 2_000.0,
+    seconds: Annotated[float, typer.Option("--seconds", min=1, help="Simulated; the second half counts.")] = 300.0,
+    patterns: Annotated[int, typer.Option("--patterns", min=0, help="Learned by each memory.")] = 1_000,
+    seed: Annotated[int, typer.Option("--seed")] = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Scale: simulate a plan of many memories on many nodes, from measured costs. Starts nothing."""
+    from dataclasses import asdict
+
+    from cluster.scale import ScalePlan, simulated
+    from deployments.bench.report import Report, conditions
+
+    plan = ScalePlan(
+        memories=memories,
+        nodes=nodes,
+        hosts_per_node=hosts_per_node,
+        host_room_mib=host_room_mib,
+        calls_per_s=calls_per_s,
+        seconds=seconds,
+        patterns=patterns,
+        seed=seed,
+    )
+    _print(Report(bench="scale", figures=simulated(plan), conditions=conditions(**asdict(plan), n=memories)), as_json)
+
+
+@bench_app.command()
 def chaos(
     seconds: Annotated[float, typer.Option("--seconds", min=5, help="How long processes are killed.")] = 60.0,
     seed: Annotated[int, typer.Option("--seed", help="Of what is called and killed.")] = 0,
