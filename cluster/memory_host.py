@@ -18,7 +18,12 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+from cluster.call_context import CallContext
+from cluster.host_meter import Meter, NoMeter
+from cluster.host_watch import HostWatch
+from cluster.json_log import log_as_json
 from cluster.resident import Resident, Tenant, Threads
+from cluster.tracing import install_tracer
 from memory_core.errors import NotFound, Overloaded
 from memory_core.ids import MemoryName
 from memory_core.lifecycle.rhythm import CheckpointRhythm
@@ -40,7 +45,8 @@ class HostLimits:
 
     resident_bytes_max: of the states in RAM; above it the memory that was called longest ago leaves first.
     device: of the states' tensors. durability: of memories that do not say, see ``memory_core.durability``.
-    rhythm: of the versions that nobody asks for.
+    rhythm: of the versions that nobody asks for. log_level: of the lines that the process writes as JSON; empty for
+    none. trace_exporter: see ``tracing``.
     """
 
     idle_ttl_s: float = 600.0
@@ -48,15 +54,18 @@ class HostLimits:
     device: str = "cpu"
     durability: str = "group"
     rhythm: CheckpointRhythm = field(default_factory=CheckpointRhythm)
+    log_level: str = ""
+    trace_exporter: str = "none"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostReport:
-    """What a host holds now. ``rss_bytes``: of its process. Counts are since its start."""
+    """What a host holds now. epochs: of its residents. rss_bytes: of its process. Counts are since its start."""
 
     pid: int
     node: str
     residents: tuple[MemoryName, ...]
+    epochs: tuple[int | None, ...]
     state_bytes: int
     rss_bytes: int
     activations: int
@@ -67,7 +76,11 @@ class MemoryHost:
     """Memories of the volume at a URL. Methods raise NeuralMemoryError subclasses; anything else is a bug."""
 
     def __init__(
-        self, storage_url: str, limits: HostLimits | None = None, own_node: Callable[[], str] = platform.node
+        self,
+        storage_url: str,
+        limits: HostLimits | None = None,
+        own_node: Callable[[], str] = platform.node,
+        open_meter: Callable[[], Meter] = NoMeter,
     ) -> None:
         self._storage_url = storage_url
         self._own_node = own_node
@@ -79,20 +92,40 @@ class MemoryHost:
         self._store_lock = threading.Lock()
         self._opened_store: ObjectStore | None = None
         self._activations = self._passivations = 0
+        self._watch = HostWatch(open_meter(), lambda: list(self._residents.values()))
+        if self._limits.log_level:
+            log_as_json(self._limits.log_level, "cluster", "memory_core")
+        install_tracer(self._limits.trace_exporter, "neural-memory-host")
 
     async def read(
-        self, tenant: Tenant, method: str, *args: Any, fingerprint: str | None = None, **options: Any
+        self,
+        tenant: Tenant,
+        method: str,
+        *args: Any,
+        fingerprint: str | None = None,
+        context: CallContext | None = None,
+        **options: Any,
     ) -> Any:
         """Call a method of the writer that changes no state. ``fingerprint``: of the encoder that made the keys."""
-        async with self._used(tenant) as resident:
-            return await resident.read(method, args, options, fingerprint)
+        with self._watch.call(tenant, "read", method, context) as watched:
+            async with self._used(tenant) as watched.resident:
+                watched.result = await watched.resident.read(method, args, options, fingerprint)
+        return watched.result
 
     async def write(
-        self, tenant: Tenant, method: str, *args: Any, fingerprint: str | None = None, **options: Any
+        self,
+        tenant: Tenant,
+        method: str,
+        *args: Any,
+        fingerprint: str | None = None,
+        context: CallContext | None = None,
+        **options: Any,
     ) -> Any:
         """Call a method of the writer that changes the memory; Overloaded when too many wait."""
-        async with self._used(tenant) as resident:
-            return await resident.write(method, args, options, fingerprint)
+        with self._watch.call(tenant, "write", method, context) as watched:
+            async with self._used(tenant) as watched.resident:
+                watched.result = await watched.resident.write(method, args, options, fingerprint)
+        return watched.result
 
     async def pid(self) -> int:
         """The process of this host."""
@@ -100,10 +133,12 @@ class MemoryHost:
 
     async def report(self) -> HostReport:
         """What it holds."""
+        by_name = sorted(self._residents.values(), key=lambda resident: resident.tenant.name)
         return HostReport(
             pid=os.getpid(),
             node=self._own_node(),
-            residents=tuple(sorted(resident.tenant.name for resident in self._residents.values())),
+            residents=tuple(resident.tenant.name for resident in by_name),
+            epochs=tuple(resident.epoch for resident in by_name),
             state_bytes=self._state_bytes(),
             rss_bytes=_rss_bytes(),
             activations=self._activations,
@@ -175,6 +210,7 @@ class MemoryHost:
         while True:
             await asyncio.sleep(period_s)
             oldest_s = time.monotonic() - self._limits.idle_ttl_s
+            self._watch.gauge()
             for resident in list(self._residents.values()):
                 if self._may_leave(resident) and resident.last_used_s < oldest_s:
                     await self._passivate(resident)
@@ -193,6 +229,7 @@ class MemoryHost:
 
     async def _passivate(self, resident: Resident) -> None:
         self._passivations += 1
+        self._watch.passivated()
         await self._leave(resident, must_fold=True)
 
     async def _leave(self, resident: Resident, *, must_fold: bool) -> None:
@@ -227,8 +264,11 @@ class MemoryHost:
             device=self._limits.device,
             durability=Durability.parse(self._limits.durability),
             rhythm=self._limits.rhythm,
+            on_performed=self._watch.performed,
         )
+        began_s = time.perf_counter()
         writer = MemoryWriter.open(self._store(), tenant.name, settings)
+        self._watch.opened(time.perf_counter() - began_s)
         if writer.uid != tenant.uid:
             writer.close(must_fold=False)
             raise memory_not_found(tenant.name)

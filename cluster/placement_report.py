@@ -14,7 +14,8 @@ from memory_core.ids import MemoryName
 class PlacementReport:
     """status: ``resident``, ``passive`` (comes back with its next call) or ``pending: ...`` with what it waits for.
 
-    neighbours: other memories in the process now. What is None is not known, since no process holds the memory.
+    epoch: of its owner. neighbours: other memories in the process now. What is None is not known, since no process
+    holds the memory.
     """
 
     memory: MemoryName
@@ -27,6 +28,7 @@ class PlacementReport:
     neighbours: int | None = None
     host_state_mib: int | None = None
     host_rss_mib: int | None = None
+    epoch: int | None = None
 
 
 def told(known: KnownMemory, place: Place, host: HostReport | None, waits_for: str | None) -> PlacementReport:
@@ -51,4 +53,5 @@ def told(known: KnownMemory, place: Place, host: HostReport | None, waits_for: s
         neighbours=len(host.residents) - is_resident,
         host_state_mib=host.state_bytes // MIB,
         host_rss_mib=host.rss_bytes // MIB,
+        epoch=dict(zip(host.residents, host.epochs, strict=True)).get(name),
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
@@ -15,7 +16,9 @@ import ray
 from ray._private.state import available_resources_per_node
 from ray.actor import ActorHandle
 from ray.exceptions import GetTimeoutError, RayActorError, RayError, RayTaskError, TaskCancelledError
+from ray.util.metrics import Counter, Gauge, Histogram
 
+from cluster.host_meter import COUNTERS, GAUGES, HISTOGRAMS, Measure
 from cluster.placement import Needs, NodeFacts
 from memory_core.errors import Internal, NeuralMemoryError, Unavailable
 
@@ -135,6 +138,37 @@ def _raised_by_callee(error: RayTaskError) -> NeuralMemoryError:
         return cause
     # The text of a foreign exception can quote an observation, so only its class crosses.
     return Internal(f"The memory failed on this call ({type(cause).__name__}).", hint="Look at the log of its actor.")
+
+
+class RayMeter:
+    """Meter that Ray exports: each node's agent serves it to Prometheus, with ``ray_`` before each name."""
+
+    def __init__(self) -> None:
+        def named(measure: Measure) -> dict[str, Any]:
+            return {"description": measure.about, "tag_keys": measure.labels}
+
+        self._counters = {one: Counter(one.name, **named(one)) for one in COUNTERS}
+        self._gauges = {one: Gauge(one.name, **named(one)) for one in GAUGES}
+        self._histograms = {one: Histogram(one.name, boundaries=[*one.bounds], **named(one)) for one in HISTOGRAMS}
+
+    def add(self, measure: Measure, value: float = 1.0, **labels: str) -> None:
+        """See Meter. Nothing is counted where Ray refuses: no call may fail for its figures."""
+        with suppress(Exception):
+            if measure in self._counters:
+                self._counters[measure].inc(value, labels)
+            elif measure in self._gauges:
+                self._gauges[measure].set(value, labels)
+            else:
+                self._histograms[measure].observe(value, labels)
+
+
+def metrics_urls() -> list[str]:
+    """Where Prometheus finds the figures of each node. Blocks on the cluster."""
+    return [
+        f"http://{node['NodeManagerAddress']}:{node['MetricsExportPort']}/metrics"
+        for node in ray.nodes()
+        if node["Alive"]
+    ]
 
 
 def start_local_ray(folder: str, *, object_store_bytes: int, cpus: int | None = None) -> str:

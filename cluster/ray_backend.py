@@ -12,6 +12,7 @@ from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
 from cluster import ray_api
+from cluster.call_context import current_context
 from cluster.memory_host import HostLimits, MemoryHost
 from cluster.owners import Call, Owners, OwnerSpec, is_after_loss
 from cluster.placement import Place, Pool, unmet
@@ -390,7 +391,8 @@ class RayBackend(VolumeStorage, FamilyOperations):
         return await self._call_owner(known, Call(door, (method, *args), options))
 
     async def _call_owner(self, known: KnownMemory, call: Call) -> Any:
-        call = replace(call, arguments=(_tenant(known), *call.arguments))
+        options = {**call.options, "context": current_context()}
+        call = replace(call, arguments=(_tenant(known), *call.arguments), options=options)
         return await self._owners.call(self._owner_spec(known), call, lambda: self._require_current(known))
 
     async def _find(self, name: MemoryName) -> KnownMemory:
@@ -426,7 +428,7 @@ class RayBackend(VolumeStorage, FamilyOperations):
         limits = self._settings.limits
         if place.needs.gpus:
             limits = replace(limits, device="cuda")
-        arguments = (self._storage_url, limits, ray_api.own_node)
+        arguments = (self._storage_url, limits, ray_api.own_node, ray_api.RayMeter)
         return OwnerSpec(place.actor_name, MemoryHost, arguments, place.needs, known.uid)
 
 

@@ -67,6 +67,29 @@ class Resident:
         self._pending_writes = 0
         self._fenced: Fenced | None = None
         self._opening: asyncio.Task[MemoryWriter] | None = None
+        self.capacity_used = 0.0
+
+    @property
+    def _open_writer_now(self) -> MemoryWriter | None:
+        opening = self._opening
+        if opening is None or not opening.done() or opening.cancelled() or opening.exception() is not None:
+            return None
+        return opening.result() if opening.result().is_usable else None
+
+    @property
+    def epoch(self) -> int | None:
+        """Of its writer; None while there is none."""
+        return None if self._open_writer_now is None else self._open_writer_now.epoch
+
+    @property
+    def seq(self) -> int | None:
+        """The last position learned; None while there is no writer."""
+        return None if self._open_writer_now is None else self._open_writer_now.seq
+
+    @property
+    def journal_lag(self) -> int:
+        """Journal records that no snapshot holds yet."""
+        return 0 if self._open_writer_now is None else self._open_writer_now.journal_lag
 
     @property
     def is_idle(self) -> bool:

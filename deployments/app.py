@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Any, Final
 
 from fastapi import FastAPI
@@ -11,8 +10,10 @@ from ray import serve
 from ray.serve import Application
 from ray.serve.handle import DeploymentHandle
 
+from cluster.json_log import log_as_json
 from cluster.memory_host import HostLimits
 from cluster.ray_backend import ClusterSettings, RayBackend
+from cluster.tracing import install_tracer
 from deployments.access.audit import AuditTrail
 from deployments.access.authentication import KeyDoor, OpenDoor, ReadingDoor
 from deployments.access.authorized_backend import AuthorizedBackend
@@ -44,7 +45,8 @@ class Ingress:
     """The doors. Holds no memory and loads no model, so that a replica is light and can be replaced at any time."""
 
     def __init__(self, settings: Settings, encoder: DeploymentHandle[Any]) -> None:
-        logging.getLogger("deployments").setLevel(settings.log_level)
+        log_as_json(settings.log_level, "deployments", "cluster")
+        install_tracer(settings.trace_exporter, "neural-memory-ingress")
         self._settings = settings
         self._encoder = encoder
 
@@ -88,6 +90,8 @@ def cluster_settings(settings: Settings) -> ClusterSettings:
         resident_bytes_max=settings.resident_bytes_max,
         durability=settings.memory_durability,
         rhythm=settings.rhythm,
+        log_level=settings.log_level,
+        trace_exporter=settings.trace_exporter,
     )
     return ClusterSettings(call_deadline_s=settings.call_deadline_s, shared_hosts=settings.shared_hosts, limits=limits)
 

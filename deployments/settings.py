@@ -128,6 +128,9 @@ class Settings(BaseSettings):
     neural_memory_api_key: SecretStr | None = Field(
         default=None, description="Key that commands here send, and that a service which asks for keys admits."
     )
+    trace_exporter: Literal["none", "console", "otlp"] = Field(
+        default="none", description="Where OpenTelemetry spans of requests go."
+    )
     shared_hosts: int = Field(
         default=2, ge=1, le=4096, description="Processes that hold the memories without one of their own."
     )

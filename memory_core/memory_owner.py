@@ -7,6 +7,7 @@ a failure means is in ``lifecycle.machine``.
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
@@ -27,6 +28,7 @@ from memory_core.storage.records import JournalRecord
 
 OnEffect = Callable[[Effect], None]
 E = TypeVar("E", bound=BaseException)
+OnPerformed = Callable[[Effect, float], None]
 OnAnswers = Callable[[Sequence[Answer]], None]
 
 # What a caller is owed does not depend on these, so their failure is not the caller's.
@@ -48,11 +50,18 @@ class Group:
 class MemoryOwner:
     """The machine, the memory it moves, and the loop between them."""
 
-    def __init__(self, memory: OwnedMemory, life: Life, on_effect: OnEffect | None = None) -> None:
+    def __init__(
+        self,
+        memory: OwnedMemory,
+        life: Life,
+        on_effect: OnEffect | None = None,
+        on_performed: OnPerformed | None = None,
+    ) -> None:
         """``life``: a new one, with its limits and rhythm."""
         self.memory = memory
         self.life = life
         self._on_effect = on_effect
+        self._on_performed = on_performed
         self._group = Group((), lambda _: None)
         self._description = _PERIODIC
         self._is_answered = False
@@ -118,7 +127,10 @@ class MemoryOwner:
             try:
                 if self._on_effect is not None:
                     self._on_effect(effect)
+                began_s = time.perf_counter()
                 completion = self._perform(effect)
+                if self._on_performed is not None:
+                    self._on_performed(effect, time.perf_counter() - began_s)
             except Fenced as error:
                 self._report(on.NewerEpochSeen())
                 self._told(error)

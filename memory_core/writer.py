@@ -31,7 +31,7 @@ from memory_core.lifecycle import events as on
 from memory_core.lifecycle.answers import Answer
 from memory_core.lifecycle.machine import JournalLimits, Life, Phase
 from memory_core.lifecycle.rhythm import CheckpointRhythm
-from memory_core.memory_owner import Group, MemoryOwner, OnEffect
+from memory_core.memory_owner import Group, MemoryOwner, OnEffect, OnPerformed
 from memory_core.observe_request import ObserveRequest, accept_observe, idempotency_mismatch
 from memory_core.owned_memory import PERIODIC_RETENTION, Clock, OwnedMemory, utc_now
 from memory_core.portable import archive_head, json_lines
@@ -72,10 +72,11 @@ _TICK_WAIT_S: Final = 1.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WriterSettings:
-    """How a writer works. device: of the state's tensors. on_effect: called before each effect (tests, tracing).
+    """How a writer works. device: of the state's tensors. on_effect: called before each effect (tests).
 
     durability: of memories that do not say themselves. rhythm: of versions that nobody asks for; retention: which of
     them are kept, of a memory without rules of its own.
+    on_performed: called after each effect, with its seconds.
     """
 
     limits: JournalLimits = field(default_factory=JournalLimits)
@@ -85,6 +86,7 @@ class WriterSettings:
     device: str = "cpu"
     clock: Clock = utc_now
     on_effect: OnEffect | None = None
+    on_performed: OnPerformed | None = None
 
 
 class MemoryWriter(WriterInsight):
@@ -101,7 +103,7 @@ class MemoryWriter(WriterInsight):
         )
         super().__init__(name, StoredStates(store, self._memory.shelf, settings.device))
         life = Life(limits=settings.limits, rhythm=settings.rhythm)
-        self._owner = MemoryOwner(self._memory, life, settings.on_effect)
+        self._owner = MemoryOwner(self._memory, life, settings.on_effect, settings.on_performed)
         self._lane = threading.Lock()
         self._board = ProgressBoard()
         self._exports = ExportShelf()
@@ -135,6 +137,16 @@ class MemoryWriter(WriterInsight):
     def epoch(self) -> Epoch:
         """This writer's ownership number."""
         return self._memory.files.epoch
+
+    @property
+    def seq(self) -> Seq:
+        """The last position that was learned."""
+        return self._memory.seq
+
+    @property
+    def journal_lag(self) -> int:
+        """Journal records that no snapshot holds yet: what the next owner would replay."""
+        return self._owner.life.journal_records
 
     @property
     def uid(self) -> str:

@@ -31,6 +31,7 @@ from deployments.http.envelope import Envelope
 from deployments.http.failures import install_error_answers
 from deployments.http.metrics import Measured
 from deployments.http.services import Services
+from deployments.http.traced import Traced
 
 _PACKED_FROM_BYTES: Final = 2048
 _SWEEP_PERIOD_S: Final = 30.0
@@ -68,6 +69,7 @@ def build_api(services: Services) -> FastAPI:
     uploads = {storage.IMPORT_PATH: services.max_import_bytes}
     app.add_middleware(Bodies, max_body_bytes=services.max_body_bytes, uploads=uploads)
     app.add_middleware(Authentication, authenticator=services.authenticator)
+    app.add_middleware(Traced)
     app.add_middleware(Envelope, deadline_s=services.deadline_s, long_deadline_s=services.long_deadline_s)
     app.add_middleware(Measured, metrics=services.metrics)
     return app

@@ -13,6 +13,7 @@ from typing import Final
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from cluster.call_context import set_request_id
 from deployments.error_map import error_body, error_headers, http_status
 from memory_core.errors import DeadlineExceeded, Internal, InvalidInput, NeuralMemoryError
 
@@ -44,6 +45,7 @@ class Envelope:
         headers = Headers(scope=scope)
         request_id = _request_id(headers)
         scope.setdefault("state", {})["request_id"] = request_id
+        set_request_id(request_id)
         answer = _Answer(send, request_id)
         try:
             # Once an answer has begun, only its client decides how long it may last.

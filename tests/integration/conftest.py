@@ -20,6 +20,7 @@ from memory_core.ids import MemoryName
 def ray_cluster() -> Iterator[str]:
     """A cluster of this process; ends with it. Gives the folder of its sessions."""
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    os.environ.setdefault("RAY_DASHBOARD_STARTUP_TIMEOUT_S", "180")  # a busy machine takes longer than its minute
     import ray
 
     from cluster.ray_api import start_local_ray

@@ -9,22 +9,27 @@ import sys
 import uuid
 from pathlib import Path
 
+import httpx
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from cluster import ray_api
 from cluster.holders import drain_owners
+from cluster.memory_host import MemoryHost
+from cluster.placement import Needs
 from cluster.ray_backend import RayBackend
+from cluster.resident import Tenant
 from memory_core.backend import MemoryBackend
 from memory_core.config import MemoryConfig
 from memory_core.encoding.registry import LocalEncoderPool
-from memory_core.errors import Conflict, InvalidInput, NotFound, Unavailable
+from memory_core.errors import Conflict, Fenced, InvalidInput, NotFound, Unavailable
 from memory_core.ids import MemoryName, RequestId, Tag
 from memory_core.local_backend import LocalBackend
 from memory_core.placement_spec import PlacementSpec
 from memory_core.results import InferOptions, Observation, ObserveOptions
 from memory_core.storage.open_store import open_store
 from memory_core.testing.backend_conformance import BackendConformance
-from memory_core.testing.small_memory import small_config
+from memory_core.testing.small_memory import encode_observations, small_config
 from memory_core.writer import MemoryWriter
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(300)]
@@ -247,3 +252,51 @@ def test_the_cluster_package_is_ours_and_loads_no_torch() -> None:
     program = "import sys, cluster.ray_backend; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+async def test_prometheus_finds_the_figures_of_hosts_at_each_node(
+    ray_backend: RayBackend, fresh_name: MemoryName
+) -> None:
+    await ray_backend.create(fresh_name, small_config())
+    await ray_backend.observe(fresh_name, observation(FACTS[0]), ObserveOptions())
+    wanted = {f"ray_neural_memory_{name}" for name in ("observations", "epoch_changes", "stage_seconds", "surprise")}
+    (url,) = ray_api.metrics_urls()
+    async with httpx.AsyncClient(trust_env=False) as prometheus, asyncio.timeout(90):
+        while True:
+            scraped = list(text_string_to_metric_families((await prometheus.get(url)).text))
+            if wanted <= {family.name for family in scraped}:
+                break
+            await asyncio.sleep(1)
+    samples = [sample for family in scraped for sample in family.samples if "neural_memory_" in sample.name]
+    assert any(sample.name.endswith("stage_seconds_count") and sample.value > 0 for sample in samples)
+    assert fresh_name not in str(samples)
+    await ray_backend.delete(fresh_name)
+
+
+async def test_a_zombie_whose_process_was_stopped_is_fenced_at_its_next_write(
+    ray_backend: RayBackend, volume_url: str, fresh_name: MemoryName
+) -> None:
+    await ray_backend.create(fresh_name, small_config(placement=PlacementSpec(isolation="dedicated")))
+    await ray_backend.observe(fresh_name, observation(FACTS[0]), ObserveOptions())
+    known = await ray_backend._find(fresh_name)
+    spec, tenant = ray_backend._owner_spec(known), Tenant(known.uid, fresh_name)
+    zombie = ray_api.find_owner(spec.actor_name)
+    assert zombie is not None
+    pid, before = await ray_backend.owner_pid(fresh_name), await ray_backend.stats(fresh_name)
+    successor = ray_api.owner_of(f"host:successor:{fresh_name}", MemoryHost, Needs(), volume_url)
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        item = encode_observations(FACTS[1])
+        taken = await ray_api.call(successor, "write", tenant, "observe", item, ObserveOptions(), timeout_s=90)
+        stats = await ray_api.call(successor, "read", tenant, "stats", timeout_s=60)
+        assert (taken.observation_count, stats.epoch) == (2, before.epoch + 1)
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    for _ in range(2):
+        with pytest.raises(Fenced):
+            await ray_api.call(zombie, "write", tenant, "observe", item, ObserveOptions(), timeout_s=60)
+    assert (await ray_api.call(successor, "read", tenant, "stats", timeout_s=60)).observation_count == 2
+    # Its name is free to lead to it again: told to release, it claims anew and has lost nothing.
+    after = await ray_backend.observe(fresh_name, observation(FACTS[2]), ObserveOptions())
+    assert (after.observation_count, (await ray_backend.stats(fresh_name)).epoch) == (3, before.epoch + 2)
+    ray_api.end_owner(successor)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from cluster import ray_api
+from cluster.host_meter import NoMeter
 from cluster.placement import Needs
 from cluster.ray_api import OwnerLost
 from cluster.ray_backend import RayBackend
@@ -52,6 +53,7 @@ class TestOverHosts(BackendConformance):
         for function in ("owner_of", "find_owner", "end_owner", "call"):
             monkeypatch.setattr(ray_api, function, getattr(self.owners, function))
         monkeypatch.setattr(ray_api, "own_node", lambda: "here")
+        monkeypatch.setattr(ray_api, "RayMeter", NoMeter)
         encoders = LocalEncoderPool()
         yield RayBackend((tmp_path / "volume").as_uri(), encoders)
         encoders.close()
