@@ -34,7 +34,10 @@ def recall(
     pool: Annotated[bool, typer.Option("--pool", help="All observations into one memory.")] = False,
     without: Annotated[list[str] | None, typer.Option("--without", help="Leave a channel out; repeatable.")] = None,
     compare: Annotated[
-        bool, typer.Option("--compare", help="Also each channel left out, cosine, BM25 and the sum of both.")
+        bool, typer.Option("--compare", help="Also each channel left out and alone, cosine, BM25 and the sum of both.")
+    ] = False,
+    sleep: Annotated[
+        bool, typer.Option("--sleep", help="Consolidate before asking, which learns the weights of the channels.")
     ] = False,
     variant: VariantOption = None,
     url: UrlOption = None,
@@ -46,7 +49,9 @@ def recall(
     category, memory}. One fresh memory per value of `memory`.
     """
     channels = _all_channels_but(without or [])
-    plan = _RecallPlan(data=data, is_pooled=pool, variant=variant, channels=channels, is_compared=compare)
+    plan = _RecallPlan(
+        data=data, is_pooled=pool, variant=variant, channels=channels, is_compared=compare, has_slept=sleep
+    )
     _print(_run(lambda backend, bar: _recall(backend, bar, plan), url, "observing and asking"), as_json)
 
 
@@ -263,6 +268,7 @@ class _RecallPlan:
     variant: str | None
     channels: tuple[Channel, ...]
     is_compared: bool
+    has_slept: bool
 
 
 def _all_channels_but(left_out: list[str]) -> tuple[Channel, ...]:
@@ -278,15 +284,17 @@ def _all_channels_but(left_out: list[str]) -> tuple[Channel, ...]:
 async def _recall(backend: Connection, progress: Progress, plan: _RecallPlan) -> Report:
     from deployments.bench.baselines import BASELINES, ask_baselines
     from deployments.bench.data import load_questions, load_rows
-    from deployments.bench.recall import RecallTally, ask_questions, observe_rows
+    from deployments.bench.recall import RecallTally, ask_questions, ask_what_was_never_said, observe_rows
     from deployments.bench.report import Report, conditions
     from memory_core.encoding.registry import open_encoder
 
     rows = load_rows(plan.data)
-    questions = [question for question in load_questions(plan.data) if question.is_answerable]
+    everything = load_questions(plan.data)
+    questions = [question for question in everything if question.is_answerable]
     groups = ["all"] if plan.is_pooled else list(dict.fromkeys(row.memory for row in rows))
     tally, encoder = RecallTally(channels=plan.channels), ""
     ablated = {name: RecallTally(channels=_all_channels_but([name])) for name in plan.channels if plan.is_compared}
+    alone = {name: RecallTally(channels=(name,)) for name in plan.channels if plan.is_compared}
     baselines = {name: RecallTally() for name in BASELINES if plan.is_compared}
     for group in groups:
         own_rows = [row for row in rows if plan.is_pooled or row.memory == group]
@@ -294,8 +302,16 @@ async def _recall(backend: Connection, progress: Progress, plan: _RecallPlan) ->
         async with _fresh_memory(backend, plan.variant) as info:
             encoder = info.encoder
             await observe_rows(backend, info.name, own_rows, tally, progress)
-            for asked in (tally, *ablated.values()):
+            if plan.has_slept:
+                await backend.consolidate(info.name)
+            for asked in (tally, *ablated.values(), *alone.values()):
                 await ask_questions(backend, info.name, own_rows, own_questions, asked, progress)
+            never_said = [
+                question.question
+                for question in everything
+                if not question.is_answerable and (plan.is_pooled or question.memory == group)
+            ]
+            await ask_what_was_never_said(backend, info.name, never_said, tally)
         if plan.is_compared:
             ask_baselines(own_rows, own_questions, open_encoder(encoder), baselines)
     measured = conditions(
@@ -304,11 +320,13 @@ async def _recall(backend: Connection, progress: Progress, plan: _RecallPlan) ->
         encoder=encoder,
         variant=plan.variant or "sparse",
         channels=list(plan.channels),
+        consolidated=plan.has_slept,
         n={"observations": len(rows), "questions": len(questions), "memories": len(groups)},
     )
     figures = tally.figures()
-    for name, other in (ablated | baselines).items():
-        figures |= other.recalls(f"_without_{name}" if name in ablated else f"_{name}")
+    for kind, tallies in (("_without", ablated), ("_only", alone), ("", baselines)):
+        for name, other in tallies.items():
+            figures |= other.recalls(f"{kind}_{name}")
     return Report(bench="recall", figures=figures, conditions=measured)
 
 

@@ -14,7 +14,7 @@ from typing import Final
 
 from deployments.bench.data import Question, Row
 from deployments.bench.progress import Progress
-from deployments.bench.report import calibration_error, percentile
+from deployments.bench.report import auroc, calibration_error, percentile
 from memory_core.backend import MemoryBackend
 from memory_core.ids import MemoryName
 from memory_core.results import Channel, InferOptions, InferResult, Observation, ObserveOptions
@@ -31,6 +31,7 @@ class RecallTally:
     hits: dict[int, list[float]] = field(default_factory=lambda: {rank: [] for rank in RANKS})
     infer_ms: list[float] = field(default_factory=list)
     answered: list[tuple[float, bool]] = field(default_factory=list)
+    never_said: list[float] = field(default_factory=list)
     channels: tuple[Channel, ...] | None = None
     observations: int = 0
     observe_s: float = 0.0
@@ -40,12 +41,25 @@ class RecallTally:
         return {f"recall@{rank}{suffix}": sum(found) / max(1, len(found)) for rank, found in self.hits.items()}
 
     def figures(self) -> dict[str, float]:
-        """recall@1/5/10, obs_per_s, percentiles of infer's duration in ms, and the expected calibration error."""
-        return self.recalls("") | {
+        """recall@1/5/10, obs_per_s, percentiles of infer's duration in ms, and the expected calibration error.
+
+        With questions about what was never said also ``calibration_error_all``, where these count as wrong answers,
+        and how confidence tells both kinds apart.
+        """
+        figures = self.recalls("") | {
             "obs_per_s": self.observations / max(self.observe_s, 1e-9),
             "infer_ms_p50": percentile(self.infer_ms, 50),
             "infer_ms_p95": percentile(self.infer_ms, 95),
             "calibration_error": calibration_error(self.answered),
+        }
+        if not self.never_said:
+            return figures
+        told = [confidence for confidence, _ in self.answered]
+        return figures | {
+            "calibration_error_all": calibration_error(self.answered + [(value, False) for value in self.never_said]),
+            "confidence_answerable": sum(told) / max(1, len(told)),
+            "confidence_never_said": sum(self.never_said) / len(self.never_said),
+            "auroc_answerable_never_said": auroc(self.never_said, told),
         }
 
 
@@ -90,6 +104,15 @@ async def ask_questions(
             hit = evidence & {row_id for ids in found[:rank] for row_id in ids}
             tally.hits[rank].append(len(hit) / len(evidence))
         progress.advance(1)
+
+
+async def ask_what_was_never_said(
+    backend: MemoryBackend, name: MemoryName, questions: Sequence[str], tally: RecallTally
+) -> None:
+    """Ask questions that no observation answers: only how confident the answers are is counted."""
+    for question in questions:
+        answer = await backend.infer(name, question, InferOptions(channels=tally.channels))
+        tally.never_said.append(answer.confidence)
 
 
 def _ranked_ids(answer: InferResult, ids_of_text: dict[str, list[str]], rows: Sequence[Row]) -> list[list[str]]:

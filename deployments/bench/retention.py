@@ -59,11 +59,11 @@ async def budget_curve(
 
 
 async def exact_recall(backend: MemoryBackend, name: MemoryName, texts: Sequence[str]) -> float:
-    """Share of texts whose own pattern is the first one recalled for them."""
+    """Share of texts that are themselves the first text recalled for them."""
     hits = 0
     for text in texts:
         answer = await backend.infer(name, text, InferOptions(pattern_limit=1))
-        hits += any(exemplar.text in text for match in answer.patterns for exemplar in match.exemplars)
+        hits += any(match.exemplars[0].text in text for match in answer.patterns)
     return hits / max(1, len(texts))
 
 
@@ -90,7 +90,7 @@ def draw(curve: Sequence[dict[str, float]], file: Path) -> None:
     multiples = [row["multiple"] for row in curve]
     for name, label in (("newest_tenth", "newest tenth"), ("all", "everything"), ("oldest_tenth", "oldest tenth")):
         axes.plot(multiples, [row[name] for row in curve], marker="o", label=label)
-    axes.plot(multiples, [min(1.0, 1.0 / multiple) for multiple in multiples], "k:", label="units / observations")
+    axes.plot(multiples, [min(1.0, 1.0 / multiple) for multiple in multiples], "k:", label="a store of as many rows")
     axes.axvline(1.0, color="grey", linewidth=0.8)
     axes.set(xlabel="observations / units", ylabel="recall@1 by exact text", ylim=(0, 1.03))
     axes.set_title("What is still known beyond the budget of units")

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from deployments.bench import retention
 from deployments.bench.baselines import BASELINES, WordRows
 from deployments.bench.changed_facts import changed_facts
 from deployments.bench.cli import bench_app
@@ -57,8 +58,27 @@ def test_recall_reports_every_figure_and_its_conditions(folder: Path, extra: tup
 def test_a_comparison_leaves_each_channel_out_and_asks_what_a_store_would_recall(folder: Path) -> None:
     figures = run_json("recall", "--data", str(folder), "--compare")["figures"]
     names = {name.removeprefix("recall@10_") for name in figures if name.startswith("recall@10_")}
-    assert names == {*BASELINES, *(f"without_{channel}" for channel in CHANNELS)}
+    assert names == {*BASELINES, *(f"{kind}_{channel}" for channel in CHANNELS for kind in ("without", "only"))}
     assert figures["recall@10_cosine"] == figures["recall@1_bm25"] == 1.0
+
+
+def test_questions_about_what_was_never_said_show_whether_confidence_knows(folder: Path) -> None:
+    report = run_json("recall", "--data", str(folder), "--sleep")
+    figures = report["figures"]
+    assert report["conditions"]["consolidated"]
+    assert figures["confidence_never_said"] < figures["confidence_answerable"]
+    assert figures["auroc_answerable_never_said"] == 1.0
+    assert 0.0 <= figures["calibration_error_all"] <= 1.0
+
+
+def test_retention_asks_the_first_again_and_draws_the_curve_beyond_the_budget(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retention, "MULTIPLES", (1.0, 4.0))
+    figures = run_json("retention", "--observations", "200", "--plot", str(folder / "curve.png"))["figures"]
+    assert figures["first100_recall@1"] == figures["oldest_tenth_recall"] == 1.0
+    assert figures["recall_at_4x"] > 0.5
+    assert (folder / "curve.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_bm25_prefers_rare_words_and_short_texts() -> None:
