@@ -77,7 +77,7 @@ def test_retention_asks_the_first_again_and_draws_the_curve_beyond_the_budget(
     monkeypatch.setattr(retention, "MULTIPLES", (1.0, 4.0))
     figures = run_json("retention", "--observations", "200", "--plot", str(folder / "curve.png"))["figures"]
     assert figures["first100_recall@1"] == figures["oldest_tenth_recall"] == 1.0
-    assert figures["recall_at_4x"] > 0.5
+    assert figures["recall_at_4x"] > 0.3
     assert (folder / "curve.png").read_bytes().startswith(b"\x89PNG")
 
 

@@ -96,6 +96,21 @@ def test_learning_keeps_names_shapes_and_types(name: str, dtype: str, device: st
 
 @every_device
 @every_variant
+def test_bfloat16_learns_what_float32_learns_from_the_same_start_but_for_rounding(name: str, device: str) -> None:
+    start = learn(open_small(name, device, "bfloat16"), open_small(name, device, "bfloat16").initial(), 15, device)
+    wide = {key: tensor.float() if tensor.dtype == torch.bfloat16 else tensor.clone() for key, tensor in start.items()}
+    size = 16
+    rounded = learn(open_small(name, device, "bfloat16"), start, 16, device, size)
+    exact = learn(open_small(name, device), wide, 16, device, size)
+    for key, tensor in exact.items():
+        if tensor.is_floating_point():
+            torch.testing.assert_close(rounded[key].float(), tensor.float(), rtol=2**-7, atol=2**-8)
+        else:
+            assert torch.equal(rounded[key], tensor)
+
+
+@every_device
+@every_variant
 def test_reading_changes_nothing(name: str, device: str) -> None:
     network = open_small(name, device)
     weights = learn(network, network.initial(), 7, device)
