@@ -74,7 +74,7 @@ format: setup ## format the code and fix what can be fixed
 lock: setup ## resolve requirements.lock again, at the newest versions
 	CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --upgrade --strip-extras --allow-unsafe \
 		--no-emit-index-url --no-emit-find-links --no-emit-trusted-host --upgrade-package $(TORCH) \
-		--extra minilm --extra s3 --extra chat --extra bench --extra dev --output-file requirements.lock pyproject.toml
+		--extra minilm --extra s3 --extra chat --extra bench --extra dev --extra release --output-file requirements.lock pyproject.toml
 	sed -i 's/^\(torch==[^+ ]*\)+[a-z0-9.]*/\1/' requirements.lock
 
 bench: setup ## measure what needs no data of yours: retention and capacity, with plots

@@ -197,6 +197,24 @@ def start_local_ray(folder: str, *, object_store_bytes: int, cpus: int | None = 
     raise Unavailable("Ray did not start.", hint="Try again when the machine is less busy.")
 
 
+def join_local_node(port: int) -> str | None:
+    """Connect to the head that runs on this machine; gives the folder of its logs, None while it does not answer."""
+    try:
+        context = ray.init(
+            address=f"{ray.util.get_node_ip_address()}:{port}",
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+        )
+    except Exception:  # Ray raises no narrower one
+        return None
+    return str(context.address_info["session_dir"]) + "/logs"
+
+
+def leave() -> None:
+    """Disconnect from Ray, and end what this process started of it."""
+    ray.shutdown()
+
+
 class SimulatedNodes:
     """Raylets of one machine that form a cluster. The first one holds the cluster's control service."""
 

@@ -14,6 +14,7 @@ from typing import Final
 import ray
 from ray import serve
 
+from cluster.head_node import head_node
 from cluster.holders import drain_owners
 from cluster.ray_api import start_local_ray
 from deployments.app import APPLICATION_NAME, build_app
@@ -26,7 +27,7 @@ _DRAIN_TIMEOUT_S: Final = 30.0
 def run_service(settings: Settings, on_ready: Callable[[str], None]) -> None:
     """Serve until a signal comes; ``on_ready`` gets the folder of Ray's logs once requests are answered."""
     stop = threading.Event()
-    with local_ray() as logs_folder:
+    with _head(settings) if settings.ray_port is not None else local_ray() as logs_folder:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: stop.set())
         try:
@@ -60,4 +61,14 @@ def local_ray() -> Iterator[str]:
     yield start_local_ray(folder, object_store_bytes=_OBJECT_STORE_BYTES)
     # Only here: after a failure the folder stays, for its logs.
     ray.shutdown()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _head(settings: Settings) -> Iterator[str]:
+    """Ray with a port where other machines join, until the block ends; gives the folder of its logs."""
+    assert settings.ray_port is not None
+    folder = tempfile.mkdtemp(prefix="nm-ray-")
+    with head_node(folder, settings.ray_port, settings.redis, object_store_bytes=_OBJECT_STORE_BYTES) as logs_folder:
+        yield logs_folder
     shutil.rmtree(folder, ignore_errors=True)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from typing import Any, Final, Literal
+from urllib.parse import unquote, urlsplit
 
 from pydantic import AliasChoices, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from cluster.head_node import RedisPlace
 from memory_core.config import Variant
 from memory_core.durability import Durability
 from memory_core.errors import InvalidInput
@@ -138,6 +140,9 @@ class Settings(BaseSettings):
     resident_bytes_max: int = Field(
         default=4096 * MIB, ge=MIB, description="States in one such process; above it the longest idle one leaves."
     )
+    ray_port: int | None = Field(
+        default=None, ge=1, le=65535, description="Port where other machines join: `ray start --address=HERE:PORT`."
+    )
     redis_url: SecretStr | None = Field(
         default=None,
         description="`redis://[user:password@]host:port` in which Ray's head keeps its tables and sessions are kept.",
@@ -177,6 +182,14 @@ class Settings(BaseSettings):
         except InvalidInput as error:
             raise ValueError(f"{error.message} {error.hint}") from error
 
+    @field_validator("redis_url")
+    @classmethod
+    def _as_redis(cls, raw: SecretStr | None) -> SecretStr | None:
+        parts = urlsplit(raw.get_secret_value()) if raw else None
+        if parts is not None and (parts.scheme not in {"redis", "rediss"} or not parts.hostname):
+            raise ValueError("It must look like redis://host:6379.")
+        return raw
+
     @field_validator("domain")
     @classmethod
     def _as_name(cls, raw: str | None) -> str | None:
@@ -213,6 +226,19 @@ class Settings(BaseSettings):
         if self.device != "cpu":
             found["placement"] = {"device": self.device}
         return {name: value for name, value in found.items() if value is not None}
+
+    @property
+    def redis(self) -> RedisPlace | None:
+        """Where Ray's head keeps its tables; None for nowhere but its RAM."""
+        if self.redis_url is None:
+            return None
+        parts = urlsplit(self.redis_url.get_secret_value())
+        scheme = "rediss://" if parts.scheme == "rediss" else ""
+        return RedisPlace(
+            address=f"{scheme}{parts.hostname}:{parts.port or 6379}",
+            user=unquote(parts.username or ""),
+            password=unquote(parts.password or ""),
+        )
 
     @property
     def is_read_only(self) -> bool:

@@ -226,6 +226,20 @@ def scale(
 
 
 @bench_app.command()
+def sizing(
+    memories: Annotated[int, typer.Option("--memories", min=2, help="How many to ask.")] = 16,
+    seconds: Annotated[float, typer.Option("--seconds", min=1, help="Of each of the two runs.")] = 10.0,
+    as_json: JsonOption = False,
+) -> None:
+    """Sizing: the throughput that the model predicts for two nodes, beside what two simulated nodes reach."""
+    from deployments.bench.service_bench import sizing_report
+
+    with tempfile.TemporaryDirectory(prefix="neural-memory-bench-") as folder, _bar("asking memories") as progress:
+        report = sizing_report(Path(folder), memories=memories, seconds=seconds, progress=progress)
+    _print(report, as_json)
+
+
+@bench_app.command()
 def chaos(
     seconds: Annotated[float, typer.Option("--seconds", min=5, help="How long processes are killed.")] = 60.0,
     seed: Annotated[int, typer.Option("--seed", help="Of what is called and killed.")] = 0,

@@ -14,6 +14,7 @@ from deployments.bench.chaos import CLIENTS, ChaosPlan, run_chaos
 from deployments.bench.cluster import ROOM_MIB, run_cluster
 from deployments.bench.progress import Progress
 from deployments.bench.report import Report, conditions
+from deployments.bench.sizing import run_sizing
 from deployments.bench.victims import KINDS, ServiceProcesses
 from deployments.http_client import RemoteBackend
 from deployments.memory_spec import complete_config
@@ -23,6 +24,7 @@ from memory_core.encoding.registry import LocalEncoderPool
 from memory_core.ids import EncoderId, MemoryName
 
 NODES: Final = 3
+SIZING_NODES: Final = 2
 MEMORIES_UNDER_CHAOS: Final = 12
 SMALL: Final = {"units": 256, "rows": 256, "heads": 4, "active_rows": 16}
 _ENCODER: Final = EncoderId("hash")
@@ -50,6 +52,22 @@ def cluster_report(folder: Path, *, memories: int, seconds: float, is_small: boo
         n=memories,
     )
     return Report(bench="cluster", figures=figures, conditions=told)
+
+
+def sizing_report(folder: Path, *, memories: int, seconds: float, progress: Progress) -> Report:
+    """See ``deployments.bench.sizing``."""
+    settings = ClusterSettings(limits=HostLimits(resident_bytes_max=ROOM_MIB * MIB))
+    encoders = LocalEncoderPool()
+
+    async def measured() -> dict[str, float]:
+        backend = RayBackend((folder / "volume").as_uri(), encoders, settings)
+        config = await complete_config(encoders, _ENCODER, dict(SMALL))
+        return await run_sizing(backend, config, memories=memories, seconds=seconds, advance=progress.advance)
+
+    with simulated_nodes(SIZING_NODES), contextlib.closing(encoders):
+        figures = asyncio.run(measured())
+    told = conditions(encoder=_ENCODER, variant="sparse", budget=SMALL, nodes=SIZING_NODES, n=memories, seconds=seconds)
+    return Report(bench="sizing", figures=figures, conditions=told)
 
 
 def chaos_report(folder: Path, *, seconds: float, seed: int, progress: Progress) -> Report:

@@ -19,6 +19,7 @@ from deployments.cli import (
     memory_commands,
     placement_command,
     service_commands,
+    size_command,
     storage_commands,
     upkeep_commands,
     version_commands,
@@ -42,6 +43,7 @@ app.command(rich_help_panel=_START)(demo_command.demo)
 app.command(rich_help_panel=_SERVICE)(service_commands.serve)
 app.command(rich_help_panel=_SERVICE)(service_commands.stop)
 app.command(rich_help_panel=_SERVICE)(config_command.config)
+app.command(rich_help_panel=_SERVICE)(size_command.size)
 app.command(rich_help_panel=_MEMORY)(memory_commands.create)
 app.command("list", rich_help_panel=_MEMORY)(memory_commands.list_)
 app.command(rich_help_panel=_MEMORY)(memory_commands.stats)

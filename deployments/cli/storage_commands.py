@@ -13,15 +13,20 @@ import typer
 
 from deployments.cli import output
 from deployments.cli.connection import Connection, run
+from deployments.cli.learning_commands import observe_all
 from deployments.cli.memory_commands import all_memories
 from deployments.cli.options import JsonOption, LocalOption, NameArgument, UrlOption
 from deployments.cli.service_commands import chosen_settings
+from deployments.importers.formats import Source, read_observations
 from deployments.progress import progress_bar
 from memory_core.errors import CorruptData, InvalidInput
 from memory_core.ids import MemoryName, parse_memory_name, parse_tag
+from memory_core.results import Observation, ObserveOptions, ObserveResult
 from memory_core.storage_results import ExportFormat, RetentionPolicy, VerifyReport
 
 _PIECE_BYTES: Final = 1 << 18
+_LEARNED_AT_ONCE: Final = 64
+_KNOWN_BELOW: Final = 0.2
 _DURATION: Final = re.compile(r"(\d{1,9})([smhd])")
 _UNIT_S: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
@@ -62,14 +67,25 @@ def export(
 
 
 def import_(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A .nmem file.", exists=True, dir_okay=False)],
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="The file, or the folder of a Chroma store.", exists=True)
+    ],
     name: Annotated[str, typer.Option(help="The name of the new memory.")],
+    source: Annotated[Source, typer.Option("--from", help="What wrote the file.")] = Source.NMEM,
+    encoder: Annotated[
+        str | None, typer.Option(help="For texts: minilm, static, hash or hf:ID.", show_default="the service's")
+    ] = None,
     url: UrlOption = None,
     local: LocalOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Make a new memory from a .nmem file."""
+    """Make a new memory from a .nmem file, or let it learn what another kind of memory kept."""
     parsed = parse_memory_name(name)
+    if source is not Source.NMEM:
+        _learn_all(parsed, read_observations(source, file), encoder, url, local, as_json)
+        return
+    if file.is_dir() or encoder is not None:
+        raise InvalidInput("A .nmem is one file, and brings its encoder.", hint="Say --from for anything else.")
     result = run(lambda memories: memories.import_memory(parsed, _pieces(file)), url=url, is_local=local)
     if as_json:
         output.print_json(result)
@@ -79,6 +95,24 @@ def import_(
             f"weights {result.weight_hash[:12]}.",
             markup=False,
         )
+
+
+def _learn_all(
+    name: MemoryName, found: list[Observation], encoder: str | None, url: str | None, is_local: bool, as_json: bool
+) -> None:
+    chosen = {} if encoder is None else {"encoder": encoder}
+
+    async def work(memories: Connection) -> list[ObserveResult]:
+        await memories.create_chosen(name, chosen)
+        return await observe_all(memories, name, found, ObserveOptions(), _LEARNED_AT_ONCE)
+
+    results = run(work, url=url, is_local=is_local)
+    outcomes = [outcome for result in results for outcome in result.outcomes]
+    new_share = sum(outcome.surprise >= _KNOWN_BELOW for outcome in outcomes) / len(outcomes)
+    if as_json:
+        output.print_json({"memory": name, "observations": len(outcomes), "new_share": new_share})
+    else:
+        output.out.print(f"{name} learned {len(outcomes)} observations; {new_share:.0%} were new to it.", markup=False)
 
 
 def verify(

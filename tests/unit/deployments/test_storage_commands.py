@@ -97,3 +97,16 @@ def test_verify_says_what_is_damaged_and_exits_with_one(run: Run, tmp_path: Path
     assert (told.exit_code, f"damaged  blobs/{blob.parent.name}/{blob.name}" in told.stdout) == (1, True)
     found = run("verify", "notes", "--json")
     assert (found.exit_code, json.loads(found.stdout)["is_intact"]) == (1, False)
+
+
+def test_import_learns_what_another_memory_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MEMORY_STORAGE_PATH", str(tmp_path / "volume"))
+    monkeypatch.setenv("MEMORY_DIM", "64")
+    file = tmp_path / "mem0.json"
+    file.write_text('{"results": [{"memory": "Ann likes tea."}, {"memory": "The ferry leaves at noon."}]}')
+    options = ["--from", "mem0", "--name", "from-mem0", "--encoder", "hash", "--local"]
+    made = CliRunner().invoke(app, ["import", str(file), *options, "--json"])
+    assert made.exit_code == 0, made.output
+    assert json.loads(made.stdout) == {"memory": "from-mem0", "observations": 2, "new_share": 1.0}
+    asked = CliRunner().invoke(app, ["infer", "from-mem0", "When does the ferry leave?", "--local", "--json"])
+    assert json.loads(asked.stdout)["response"] == "The ferry leaves at noon."

@@ -1,0 +1,65 @@
+"""Chroma: the folder of a persistent client, its ``chroma.sqlite3``, or what ``collection.get()`` returns as JSON.
+
+In the database documents are metadata entries under a key of their own, one row per entry; read as written by 1.x.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any, Final
+
+from deployments.importers.parsing import as_object, as_text, plain, read_json
+from memory_core.errors import InvalidInput
+from memory_core.results import Metadata, Observation
+
+_DATABASE: Final = "chroma.sqlite3"
+_DOCUMENT: Final = "chroma:document"
+_ROWS: Final = """
+    SELECT c.name, e.embedding_id, m.key, m.string_value, m.int_value, m.float_value, m.bool_value
+    FROM embeddings e
+    JOIN segments s ON s.id = e.segment_id
+    JOIN collections c ON c.id = s.collection
+    JOIN embedding_metadata m ON m.id = e.id
+    ORDER BY c.name, e.id
+"""
+
+
+def read_chroma(file: Path) -> Iterator[Observation]:
+    """One observation per document; its collection is the domain."""
+    database = file / _DATABASE if file.is_dir() else file
+    if database.suffix == ".json":
+        yield from _from_get(as_object(read_json(database), database.name))
+    else:
+        yield from _from_database(database)
+
+
+def _from_get(found: dict[str, Any]) -> Iterator[Observation]:
+    documents = found.get("documents")
+    if not isinstance(documents, list):
+        raise InvalidInput("There is no list of documents in it.", hint="Save what collection.get() returns.")
+    metadatas = found.get("metadatas") or [None] * len(documents)
+    for position, (document, metadata) in enumerate(zip(documents, metadatas, strict=True)):
+        if document is not None:
+            text = as_text(document, f"Document {position}")
+            yield Observation(text=text, metadata={**plain(metadata), "source": "chroma"})
+
+
+def _from_database(database: Path) -> Iterator[Observation]:
+    try:
+        with closing(sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro", uri=True)) as opened:
+            rows = opened.execute(_ROWS).fetchall()
+    except sqlite3.Error as error:
+        raise InvalidInput(
+            f"{database.name} cannot be read as a Chroma database ({type(error).__name__}).",
+            hint="Name the folder of a PersistentClient, its chroma.sqlite3, or the JSON of collection.get().",
+        ) from None
+    entries: dict[tuple[str, str], Metadata] = {}
+    for collection, entry, key, *values in rows:
+        entries.setdefault((collection, entry), {})[key] = next((one for one in values if one is not None), None)
+    for (collection, _), metadata in entries.items():
+        document = metadata.pop(_DOCUMENT, None)
+        if document is not None:
+            yield Observation(text=str(document), domain=collection, metadata={**plain(metadata), "source": "chroma"})
