@@ -23,9 +23,9 @@ _PAIRS_PER_S: Final = ((384, 6185.0), (1024, 3538.0), (4096, 1068.0))
 class Costs:
     """Beside MEASURED, of keys with 384 numbers.
 
-    Processor time: ``observe_ms`` of an observation among many, in a host; ``ingress_ms`` of a request; ``encode_ms`` of
-    a text by encoder. ``group_s``: how long a group commit waits on an object store. ``journal_bytes``: stored of one
-    observation. ``busy``: share of a core that is planned for.
+    Processor time: ``observe_ms`` of an observation among many, in a host; ``ingress_ms`` of a request;
+    ``encode_ms`` of a text by encoder. ``group_s``: how long a group commit waits on an object store.
+    ``journal_bytes``: stored of one observation. ``busy``: share of a core that is planned for.
     """
 
     observe_ms: float = 1.24

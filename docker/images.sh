@@ -61,6 +61,8 @@ build() {
 build_expert() {
     local file=build/expert/python.nmem
     mkdir -p build/expert
+    cp docker/expert_sentences.txt build/expert/sentences.txt
+    chown -R 1000:1000 build/expert
     in_image base "$PWD/build/expert" /app/checkpoints sh -c '
         set -e
         export MEMORY_STORAGE_PATH=$(mktemp -d)
