@@ -27,13 +27,13 @@ from memory_core.results import CHANNELS, Channel
 if TYPE_CHECKING:
     from memory_core.state import MemoryState
 
-CONTEXT_SOURCES: Final = 256
+CONTEXT_SOURCES: Final = 64
 CONTEXT_OF_KEYS: Final = {1: 0.75, -1: 0.6, 2: 0.45, -2: 0.375}
 CONTEXT_OF_WORDS: Final = {1: 0.6, -1: 0.48, 2: 0.36, -2: 0.3}
 """How much of a score reaches a neighbour that many steps later (negative: earlier) in the session."""
 SPEAKER_WEIGHT: Final = 1.0
 FAST_WEIGHTS_WEIGHT: Final = 0.2
-CODE_CANDIDATES: Final = 256
+CODE_CANDIDATES: Final = 64
 
 
 @dataclass(frozen=True, slots=True)

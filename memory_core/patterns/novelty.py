@@ -86,8 +86,8 @@ class Comparison:
             bank.columns["crowding_U"][slot_PK],
             self._said.of_slots(slot_PK),
         )
-        self._highest_P = known_Pn.max(axis=1, initial=0.0)
         if self._among_PP is not None:
+            self._highest_P = known_Pn.max(axis=1, initial=0.0)
             # [r, p, k]: cosine of passage r with candidate k of passage p.
             self._near_PPK = known_Pn[:, slot_PK.ravel()].reshape(len(words), *slot_PK.shape)
 

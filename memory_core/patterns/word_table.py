@@ -100,7 +100,7 @@ class WordTable:
 
     def rarity(self, word: WordId) -> float:
         """Learned inverse document frequency of a word, log((n + 1) / (frequency + 1/2))."""
-        return math.log(self.slot_count + 1) - math.log(self.frequency_V[self.index_of(word)] + 0.5)
+        return math.log((self.slot_count + 1) / (len(self._postings[self.index_of(word)]) + 0.5))
 
     def index_of(self, word: WordId) -> int:
         """The small index of a word in ``index_UW``, ``frequency_V`` and ``is_content_V``; 0 for one never learned."""
