@@ -151,6 +151,34 @@ def throughput(
 
 
 @bench_app.command()
+def speed(
+    patterns: Annotated[int, typer.Option("--patterns", min=100, max=16_384, help="How full the memory is.")] = 16_000,
+    encoder: Annotated[str, typer.Option("--encoder", help="Encoder of the sentences.")] = "minilm",
+    variant: VariantOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Speed: one observe, one infer and a chunk of 1,000 in a filled memory, without the encoder, on one thread."""
+    import torch
+
+    from deployments.bench.corpus import installed_sentences
+    from deployments.bench.report import Report, conditions
+    from deployments.bench.speed import needed_sentences, speed_figures
+    from memory_core.config import MemoryConfig
+    from memory_core.encoding.registry import open_encoder
+
+    torch.set_num_threads(1)
+    opened, sentences = open_encoder(encoder), installed_sentences(needed_sentences(patterns))
+    chosen: dict[str, Any] = {"variant": variant} if variant else {}
+    config = MemoryConfig(
+        encoder=opened.encoder_id, encoder_fingerprint=opened.fingerprint, key_dim=opened.key_dim, **chosen
+    )
+    with _bar("encoding sentences") as progress:
+        figures = speed_figures(opened, config, sentences, patterns, progress)
+    told = conditions(encoder=encoder, variant=config.variant, n=len(sentences), threads=1, clock="processor time")
+    _print(Report(bench="speed", figures=figures, conditions=told), as_json)
+
+
+@bench_app.command()
 def storage(
     patterns_max: Annotated[
         int, typer.Option("--patterns-max", min=1_000, help="Largest memory to checkpoint: 1000, 10000 or 100000.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import sysconfig
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Final
 
@@ -16,8 +17,18 @@ _DOCUMENTED: Final = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFuncti
 
 def standard_library_sentences(limit: int) -> list[str]:
     """At most ``limit`` different sentences as ``module.name: sentence``, in the order of the sources."""
+    return _distinct(_all_sentences(Path(sysconfig.get_paths()["stdlib"])), limit)
+
+
+def installed_sentences(limit: int) -> list[str]:
+    """The same, and when the standard library has not so many, of the installed packages too."""
+    folders = (Path(sysconfig.get_paths()[name]) for name in ("stdlib", "purelib"))
+    return _distinct(chain.from_iterable(map(_all_sentences, folders)), limit)
+
+
+def _distinct(sentences: Iterator[str], limit: int) -> list[str]:
     found: dict[str, None] = {}
-    for sentence in _all_sentences(Path(sysconfig.get_paths()["stdlib"])):
+    for sentence in sentences:
         found[sentence] = None
         if len(found) == limit:
             break

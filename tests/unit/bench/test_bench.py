@@ -141,3 +141,11 @@ def test_the_standard_library_gives_real_sentences() -> None:
     sentences = standard_library_sentences(50)
     assert len(set(sentences)) == 50
     assert all(": " in sentence and sentence.endswith(".") for sentence in sentences)
+
+
+def test_speed_is_measured_in_a_filled_memory() -> None:
+    ran = CliRunner().invoke(bench_app, ["speed", "--patterns", "100", "--encoder", "hash", "--json"])
+    assert ran.exit_code == 0, ran.output
+    figures = json.loads(ran.stdout.splitlines()[-1])["figures"]
+    assert figures["patterns"] >= 100
+    assert min(figures[name] for name in ("observe_ms_p50", "infer_ms_p50", "chunk_obs_per_s", "cosine_ms_p50")) > 0
