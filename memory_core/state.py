@@ -104,7 +104,8 @@ class MemoryState:
         parts = (self.bank, self.bank.units, self.words, self.transitions, self.precision)
         buffers = [buffer for part in parts for buffer in vars(part).values()]
         buffers += [*self.fast_weights.values(), *self.bank.columns.values()]
-        return sum(buffer.nbytes for buffer in buffers if isinstance(buffer, np.ndarray | torch.Tensor))
+        owned = (buffer for buffer in buffers if not isinstance(buffer, np.ndarray) or buffer.base is None)
+        return sum(buffer.nbytes for buffer in owned if isinstance(buffer, np.ndarray | torch.Tensor))
 
     def codes(self) -> torch.Tensor:
         """Value codes of the patterns in use, shape (n, D)."""

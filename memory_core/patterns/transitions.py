@@ -32,10 +32,10 @@ class Transitions:
     """Successor and predecessor links, and the last slot of each open session."""
 
     def __init__(self, units: int) -> None:
-        self.next_UL = np.full((units, LINKS), -1, dtype=np.int32)
-        self.next_count_UL = np.zeros((units, LINKS), dtype=np.float32)
-        self.previous_UL = np.full((units, LINKS), -1, dtype=np.int32)
-        self.previous_count_UL = np.zeros((units, LINKS), dtype=np.float32)
+        self._links_2UL = np.full((2 * units, LINKS), -1, dtype=np.int32)
+        self._counts_2UL = np.zeros((2 * units, LINKS), dtype=np.float32)
+        self.next_UL, self.previous_UL = self._links_2UL[:units], self._links_2UL[units:]
+        self.next_count_UL, self.previous_count_UL = self._counts_2UL[:units], self._counts_2UL[units:]
         self.tails: dict[str, int] = {}
 
     def follow(self, session: str | None, slots: Sequence[int]) -> None:
@@ -66,17 +66,29 @@ class Transitions:
 
     def reach(self, slots_k: np.ndarray) -> Reach:
         """Neighbours one and two steps away in both directions."""
-        found = []
-        for links_UL, counts_UL, direction in (
-            (self.next_UL, self.next_count_UL, 1),
-            (self.previous_UL, self.previous_count_UL, -1),
-        ):
-            one = _step(links_UL, counts_UL, np.arange(len(slots_k)), slots_k, np.ones(len(slots_k), np.float32))
-            two = _step(links_UL, counts_UL, *one)
-            found += [(*one, np.full(len(one[0]), direction)), (*two, np.full(len(two[0]), 2 * direction))]
-        source_R, target_R, share_R, steps_R = (np.concatenate(parts) for parts in zip(*found, strict=True))
+        k = len(slots_k)
+        # Backward links are kept behind the forward ones: one look-up walks both ways.
+        both = (np.tile(np.arange(k), 2), np.repeat([0, len(self.next_UL)], k) + np.tile(slots_k, 2))
+        one = self._step(*both, np.ones(2 * k, dtype=np.float32))
+        two = self._step(*one)
+        source_R, place_R, share_R = (np.concatenate(parts) for parts in zip(one, two, strict=True))
+        is_backward_R = place_R >= len(self.next_UL)
+        target_R = place_R - is_backward_R * len(self.next_UL)
+        steps_R = np.repeat([1, 2], [len(one[0]), len(two[0])]) * np.where(is_backward_R, -1, 1)
         order_R = np.argsort(source_R, kind="stable")
         return Reach(source_R[order_R], target_R[order_R], steps_R[order_R], share_R[order_R])
+
+    def _step(
+        self, source_k: np.ndarray, place_k: np.ndarray, share_k: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Follow every link of some places (slot, or U + slot when walking backwards)."""
+        targets_kL, counts_kL = self._links_2UL[place_k], self._counts_2UL[place_k]
+        per_count_k = share_k / np.maximum(counts_kL @ np.ones(LINKS, dtype=np.float32), 1.0)
+        entry_R = np.flatnonzero(targets_kL.ravel() >= 0)
+        row_R = entry_R // LINKS
+        units = len(self.next_UL)
+        place_R = targets_kL.ravel()[entry_R] + (place_k[row_R] >= units) * units
+        return source_k[row_R], place_R, counts_kL.ravel()[entry_R] * per_count_k[row_R]
 
     def load(self, tables: dict[str, np.ndarray], tails: dict[str, int]) -> None:
         """Take stored links."""
@@ -96,13 +108,3 @@ def _strengthen(row_L: np.ndarray, counts_L: np.ndarray, other: int, amount: flo
     if not len(known):
         row_L[position], counts_L[position] = other, 0.0
     counts_L[position] += amount
-
-
-def _step(
-    links_UL: np.ndarray, counts_UL: np.ndarray, source_k: np.ndarray, slots_k: np.ndarray, share_k: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    targets_kL, counts_kL = links_UL[slots_k], counts_UL[slots_k]
-    per_count_k = share_k / np.maximum(counts_kL @ np.ones(LINKS, dtype=np.float32), 1.0)
-    entry_R = np.flatnonzero(targets_kL.ravel() >= 0)
-    row_R = entry_R // LINKS
-    return source_k[row_R], targets_kL.ravel()[entry_R], counts_kL.ravel()[entry_R] * per_count_k[row_R]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from deployments.bench import retention
+from deployments.bench import retention, speed
 from deployments.bench.baselines import BASELINES, WordRows
 from deployments.bench.changed_facts import changed_facts
 from deployments.bench.cli import bench_app
@@ -143,7 +143,9 @@ def test_the_standard_library_gives_real_sentences() -> None:
     assert all(": " in sentence and sentence.endswith(".") for sentence in sentences)
 
 
-def test_speed_is_measured_in_a_filled_memory() -> None:
+def test_speed_is_measured_in_a_filled_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(speed, "CHUNK", 50)
+    monkeypatch.setattr(speed, "CALLS", 5)
     ran = CliRunner().invoke(bench_app, ["speed", "--patterns", "100", "--encoder", "hash", "--json"])
     assert ran.exit_code == 0, ran.output
     figures = json.loads(ran.stdout.splitlines()[-1])["figures"]
