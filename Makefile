@@ -20,7 +20,7 @@ ifneq ($(shell $(BIN)/python -c '$(HEALTH_CHECK)' 2>/dev/null && test -x $(BIN)/
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test slow check format lock bench reference images images-test
+.PHONY: help setup demo serve test slow check format lock bench reference site images images-test release
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(firstword $(MAKEFILE_LIST)) | expand -t 10
@@ -90,3 +90,13 @@ images: ## build the images base, slim, hf and expert without a Docker engine (a
 
 images-test: setup ## try them: observe, stop, start, low surprise; and the others
 	docker/images.sh test
+
+site: setup ## build the documentation as a site, in site/
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+
+release: setup ## wheel, source archive, bill of materials and licences, in dist/
+	$(PIP_INSTALL) -e '.[release]' -c requirements.lock
+	rm -rf dist && $(BIN)/python -m build --quiet
+	$(BIN)/python -m cyclonedx_py requirements requirements.lock --of JSON -o dist/sbom.json
+	$(BIN)/pip-licenses --from=mixed --format=markdown --output-file=dist/licences.md
+	$(BIN)/python -m pytest -q tests/unit/test_licences.py tests/release -m 'slow or not slow' --timeout 1800

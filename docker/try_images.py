@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -41,7 +42,9 @@ def buildah(*arguments: str, is_checked: bool = True) -> str:
 @contextmanager
 def container(target: str) -> Iterator[str]:
     """A container of an image."""
-    name = buildah("from", f"localhost/neural-memory:{target}")
+    # Engines give containers as many files as the host has; buildah's own default is 1024.
+    _, files = resource.getrlimit(resource.RLIMIT_NOFILE)
+    name = buildah("from", "--ulimit", f"nofile={files}:{files}", f"localhost/neural-memory:{target}")
     try:
         yield name
     finally:

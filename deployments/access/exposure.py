@@ -21,12 +21,17 @@ def require_safe_exposure(settings: Settings) -> None:
         )
     if not settings.needs_keys:
         return
-    shelf = KeyShelf(open_store(settings.storage_url))
-    if settings.api_key is not None:
-        shelf.admit(settings.api_key)
-    if not shelf.has_valid():
+    if not operators_shelf(settings).has_valid():
         raise InvalidInput(
             f"A service on {settings.host} needs keys, and this volume has none that is valid.",
             code="NO_KEYS",
             hint="Make one: neural-memory keys create; or set NEURAL_MEMORY_API_KEY, or listen on 127.0.0.1.",
         )
+
+
+def operators_shelf(settings: Settings) -> KeyShelf:
+    """The volume's keys, the one in the settings among them."""
+    shelf = KeyShelf(open_store(settings.storage_url))
+    if settings.api_key is not None:
+        shelf.admit(settings.api_key)
+    return shelf

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Annotated, Final
 
 import typer
 
@@ -38,6 +38,24 @@ _SERVICE: Final = "Service"
 _MEMORY: Final = "Memories"
 _LEARNING: Final = "Learn and ask"
 _VERSIONS: Final = "Versions"
+
+
+def _show_version(is_asked: bool) -> None:
+    if is_asked:
+        from memory_core import __version__
+
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def program(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and end.")
+    ] = False,
+) -> None:
+    """A memory that learns, as a service."""
+
 
 app.command(rich_help_panel=_START)(demo_command.demo)
 app.command(rich_help_panel=_SERVICE)(service_commands.serve)

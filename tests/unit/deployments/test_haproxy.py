@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import subprocess
 from pathlib import Path
 
@@ -55,3 +56,18 @@ def test_the_files_of_haproxy_are_in_a_folder_that_goes_away() -> None:
         folder = Path(os.environ["RAY_SERVE_HAPROXY_CONFIG_FILE_LOC"]).parent
         assert folder.stat().st_mode & 0o077 == 0
     assert not folder.exists()
+
+
+def test_auto_takes_rays_own_front_where_too_few_files_may_be_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (1024, 1024))
+    with prepared_ray("auto", is_loopback=True) as front:
+        assert front == "default"
+
+
+def test_the_limit_of_open_files_is_raised_for_haproxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    raised: list[tuple[int, int]] = []
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (1024, 65536))
+    monkeypatch.setattr(resource, "setrlimit", lambda _, limits: raised.append(limits))
+    with prepared_ray("auto", is_loopback=True) as front:
+        assert front == "haproxy"
+    assert raised == [(10_500, 65536)]
