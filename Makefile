@@ -23,7 +23,7 @@ endif
 .PHONY: help setup demo serve test slow check format lock bench reference site images images-test release
 
 help: ## list the targets
-	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(firstword $(MAKEFILE_LIST)) | expand -t 10
+	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(firstword $(MAKEFILE_LIST)) | expand -t 14
 	@echo 'PYTHON=python3.12 chooses the interpreter for setup; PYTEST_ARGS="-k surprise" goes to pytest.'
 
 setup: $(STAMP) ## create .venv and install everything into it

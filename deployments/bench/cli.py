@@ -255,7 +255,7 @@ def scale(
 
 @bench_app.command()
 def sizing(
-    memories: Annotated[int, typer.Option("--memories", min=2, help="How many to ask.")] = 16,
+    memories: Annotated[int, typer.Option("--memories", min=2, help="How many to ask, a process for each.")] = 2,
     seconds: Annotated[float, typer.Option("--seconds", min=1, help="Of each of the two runs.")] = 10.0,
     as_json: JsonOption = False,
 ) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Final
@@ -15,19 +17,23 @@ from cluster.ray_backend import RayBackend
 from deployments.bench.cluster import Advance
 from memory_core.config import MemoryConfig
 from memory_core.ids import MemoryName
+from memory_core.placement_spec import PlacementSpec
 from memory_core.results import InferOptions, Observation, ObserveOptions
 
 CALLERS: Final = 8
 FACTS: Final = 20
 _TIMEOUT_S: Final = 60.0
+_SETTLE_S: Final = 0.5
+_SPIN_S: Final = 4.0
 _TICKS_S: Final = os.sysconf("SC_CLK_TCK")
 
 
 async def run_sizing(
     backend: RayBackend, config: MemoryConfig, *, memories: int, seconds: float, advance: Advance
 ) -> dict[str, float]:
-    """Questions to many memories, first by one caller, then by CALLERS; each for ``seconds``."""
+    """Questions to memories in processes of their own, first by one caller, then by CALLERS; each for ``seconds``."""
     names = [MemoryName(f"m{number}") for number in range(memories)]
+    config = config.with_changes(placement=PlacementSpec(isolation="dedicated", strategy="spread"))
     for name in names:
         await backend.create(name, config)
         facts = [Observation(text=f"Fact {number} of {name} is {number * 7}.") for number in range(FACTS)]
@@ -45,7 +51,7 @@ async def run_sizing(
     network = Network(
         callers=CALLERS,
         hosts=len(pids),
-        cores=len(os.sched_getaffinity(0)),
+        cores=await _cores(1 + len(pids)),
         front_ms=front_ms,
         host_ms=host_ms,
         delay_ms=max(spent_s / alone * 1000 - front_ms - host_ms, 0.0),
@@ -62,6 +68,7 @@ async def run_sizing(
         "front_ms": front_ms,
         "host_ms": host_ms,
         "delay_ms": network.delay_ms,
+        "cores": network.cores,
         "hosts": len(pids),
         "nodes_with_hosts": len({host.node for host in hosts}),
     }
@@ -85,3 +92,18 @@ async def _ask(backend: RayBackend, names: list[MemoryName], callers: int, secon
 def _processor_s(pid: int) -> float:
     fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / _TICKS_S
+
+
+async def _cores(processes: int) -> float:
+    """Processors that so many busy processes get together, on this machine as it is now."""
+    command = [sys.executable, "-c", "while True: pass"]
+    busy = [subprocess.Popen(command, start_new_session=True) for _ in range(processes)]
+    try:
+        await asyncio.sleep(_SETTLE_S)
+        before, began_s = sum(_processor_s(one.pid) for one in busy), time.monotonic()
+        await asyncio.sleep(_SPIN_S)
+        return (sum(_processor_s(one.pid) for one in busy) - before) / (time.monotonic() - began_s)
+    finally:
+        for one in busy:
+            one.kill()
+            one.wait()
