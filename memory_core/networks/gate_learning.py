@@ -4,15 +4,17 @@ A mini-batch steps from M to M' = a M + b S - sum_i c_i theta_i x_i g_i^T (Titan
 The outer loss is the mean ||M'(k) - v||^2 over a sample of everything replayed so far, this mini-batch included, so a
 step that buys the newest pairs with the old ones is seen to be too long. With D = dL/dM' its derivatives are exact and
 closed: dL/dc_i = -theta_i x_i^T D g_i, dL/da = <D, M>, dL/db = <D, S> (hypergradients, arXiv 1703.04782); they reach
-the parameters p through the gates alone. One step ahead is as far as it looks.
+the parameters p through the gates alone.
 
-Every other pair of the stream is kept out and replayed with the old and with the new parameters: new ones stay only if
-they leave less error there. Nothing else of the fast weights changes.
+One step is a short view, so new parameters are not trusted: every other pair of the stream is kept out and replayed
+with the old ones, the new ones and some on the way between, and the best of these stay, which may be the old ones.
+Nothing else of the fast weights changes.
 Shapes: N pairs, B pairs of one mini-batch, S of a sample, I inputs and O outputs of one layer.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -40,6 +42,7 @@ PASSES: Final = 2
 SAMPLE: Final = 192
 RATE: Final = 0.05
 PRIOR: Final = 1e-3
+WAYS: Final = (0.1, 0.3, 0.6, 1.0)
 _SEED: Final = 20_250_103
 
 OnShare = Callable[[float], None]
@@ -47,7 +50,7 @@ OnShare = Callable[[float], None]
 
 @dataclass(frozen=True, slots=True)
 class GateLesson:
-    """Mean loss of the pairs kept out after a replay, with the parameters before and those that were learned."""
+    """Mean loss of the pairs kept out after a replay, with the parameters before and the best that were learned."""
 
     before: float
     after: float
@@ -75,9 +78,11 @@ def learn_gates(
         return learned_parameters(weights), GateLesson(0.0, 0.0)
     keys_ND, values_NV = _thinned(keys_ND), _thinned(values_NV)
     new_GF = _Pupil(network, old_GF).study(keys_ND[::2], values_NV[::2], on_share)
-    losses = [_left_over(network, at_GF, keys_ND[1::2], values_NV[1::2]) for at_GF in (old_GF, new_GF)]
-    lesson = GateLesson(*losses)
-    return {PARAMETERS: new_GF if lesson.has_helped else old_GF.clone()}, lesson
+    ways = [torch.lerp(old_GF, new_GF, share) for share in (0.0, *WAYS)]
+    losses = [_left_over(network, way_GF, keys_ND[1::2], values_NV[1::2]) for way_GF in ways]
+    best = min(range(1, len(ways)), key=lambda at: losses[at] if math.isfinite(losses[at]) else math.inf)
+    lesson = GateLesson(losses[0], losses[best])
+    return {PARAMETERS: ways[best] if lesson.has_helped else old_GF.clone()}, lesson
 
 
 class _Pupil:
