@@ -106,7 +106,7 @@ def test_the_closed_derivative_is_that_of_the_loss_after_the_step(name: str, dev
 @every_network
 def test_a_lesson_moves_only_the_parameters_and_never_for_the_worse(name: str, dtype: str, device: str) -> None:
     network = open_learned(name, device, dtype)
-    keys_ND, values_NV = pairs(400, 5, distinct=300, device=device)
+    keys_ND, values_NV = pairs(160, 5, distinct=120, device=device)
     weights = network.update(network.initial(), keys_ND, values_NV, 1.0)[0]
     before, shares = copy_of(weights), []
     learned, lesson = learn_gates(network, weights, keys_ND, values_NV, shares.append)
@@ -122,7 +122,7 @@ def test_a_lesson_moves_only_the_parameters_and_never_for_the_worse(name: str, d
 
 def test_a_bad_start_is_learned_away() -> None:
     network = open_learned("mlp-learned")
-    keys_ND, values_NV = pairs(600, 6)
+    keys_ND, values_NV = pairs(300, 6)
     bad = network.initial()
     bad[PARAMETERS][0, 0] = -4.0
     learned, lesson = learn_gates(network, bad, keys_ND, values_NV)
