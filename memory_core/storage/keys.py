@@ -13,6 +13,9 @@
     memories/<uid>/checkpoints/<tag>.json            published versions
     memories/<uid>/retention.json                    which of them may be pruned
     pins/<id>, condemned/<id>                        blobs about to be named, about to be deleted: see ``pins``
+    jobs/plans/<job>.json, jobs/progress/<job>.json  what a batch job does, and how far it is
+    jobs/runs/<job>/<run>.json, jobs/cancelled/<job>.json   one claim per run; that it shall stop
+    jobs/rejects/<job>/<window>.jsonl                rows that it could not teach
 
 Numbers have ten digits, so byte order is number order. A memory lives under a uid that is never used again: a name
 that was deleted and taken anew cannot meet old records.
@@ -29,6 +32,7 @@ MEMORIES = "memories/"
 PINS = "pins/"
 CONDEMNED = "condemned/"
 PROBES = "probes/"
+JOB_PLANS = "jobs/plans/"
 
 
 def volume() -> str:
@@ -119,6 +123,36 @@ def checkpoint(uid: str, tag: Tag) -> str:
 def retention(uid: str) -> str:
     """The policy by which checkpoints are pruned."""
     return f"memories/{uid}/retention.json"
+
+
+def job_plan(job: str) -> str:
+    """What a batch job does."""
+    return f"{JOB_PLANS}{job}.json"
+
+
+def job_progress(job: str) -> str:
+    """How far it is."""
+    return f"jobs/progress/{job}.json"
+
+
+def job_run(job: str, number: int) -> str:
+    """The claim of one of its runs."""
+    return f"jobs/runs/{job}/{number:010d}.json"
+
+
+def job_cancelled(job: str) -> str:
+    """That it shall stop."""
+    return f"jobs/cancelled/{job}.json"
+
+
+def job_reject_lists(job: str) -> str:
+    """All rows that it could not teach."""
+    return f"jobs/rejects/{job}/"
+
+
+def job_rejects(job: str, window: int) -> str:
+    """Those of one window."""
+    return f"{job_reject_lists(job)}{window:010d}.jsonl"
 
 
 def last_part(key: str) -> str:
