@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-from collections.abc import AsyncIterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Final, cast
@@ -19,12 +17,12 @@ from deployments.cli.options import JsonOption, LocalOption, NameArgument, UrlOp
 from deployments.cli.service_commands import chosen_settings
 from deployments.importers.formats import Source, read_observations
 from deployments.progress import progress_bar
+from deployments.whole_files import file_pieces, write_whole
 from memory_core.errors import CorruptData, InvalidInput
 from memory_core.ids import MemoryName, parse_memory_name, parse_tag
 from memory_core.results import Observation, ObserveOptions, ObserveResult
 from memory_core.storage_results import ExportFormat, RetentionPolicy, VerifyReport
 
-_PIECE_BYTES: Final = 1 << 18
 _LEARNED_AT_ONCE: Final = 64
 _KNOWN_BELOW: Final = 0.2
 _DURATION: Final = re.compile(r"(\d{1,9})([smhd])")
@@ -57,7 +55,7 @@ def export(
 
     async def work(memories: Connection) -> int:
         exported = await memories.export(parsed, tag=parsed_tag, form=cast(ExportFormat, form))
-        return await _write_whole(exported.chunks, file)
+        return await write_whole(exported.chunks, file)
 
     size_bytes = run(work, url=url, is_local=local)
     if as_json:
@@ -86,7 +84,7 @@ def import_(
         return
     if file.is_dir() or encoder is not None:
         raise InvalidInput("A .nmem is one file, and brings its encoder.", hint="Say --from for anything else.")
-    result = run(lambda memories: memories.import_memory(parsed, _pieces(file)), url=url, is_local=local)
+    result = run(lambda memories: memories.import_memory(parsed, file_pieces(file)), url=url, is_local=local)
     if as_json:
         output.print_json(result)
     else:
@@ -245,27 +243,3 @@ async def _verify(memories: Connection, name: MemoryName | None) -> list[VerifyR
             reports.append(await memories.verify(one))
             bar.advance(task)
     return reports
-
-
-async def _write_whole(chunks: AsyncIterator[bytes], to: Path) -> int:
-    """Write beside the target and give the file its name when it is complete."""
-    beside = to.with_name(f".{to.name}.{os.getpid()}")
-    size_bytes = 0
-    try:
-        with beside.open("wb") as file:
-            async for chunk in chunks:
-                size_bytes += file.write(chunk)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(to)
-    except OSError as error:
-        raise InvalidInput(f"{to} cannot be written ({type(error).__name__}).", hint="Choose another file.") from error
-    finally:
-        beside.unlink(missing_ok=True)
-    return size_bytes
-
-
-async def _pieces(file: Path) -> AsyncIterator[bytes]:
-    with file.open("rb") as opened:
-        while piece := opened.read(_PIECE_BYTES):
-            yield piece
