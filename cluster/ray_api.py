@@ -110,6 +110,11 @@ def end_owner(owner: Owner) -> None:
         return
 
 
+def end_own_actor() -> None:
+    """End the actor that this process is, for good. What calls it may run a moment longer."""
+    end_owner(ray.get_runtime_context().current_actor)
+
+
 async def call(owner: Owner, method: str, *args: Any, timeout_s: float, **options: Any) -> Any:
     """Call an actor's method. Raises what it raised, OwnerLost, or Unavailable after ``timeout_s``."""
     try:
@@ -169,6 +174,11 @@ def metrics_urls() -> list[str]:
         for node in ray.nodes()
         if node["Alive"]
     ]
+
+
+def connect_ray(address: str) -> None:
+    """Join the cluster at an address, as a driver; ``auto`` is the one that this machine belongs to."""
+    ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
 
 
 def start_local_ray(folder: str, *, object_store_bytes: int, cpus: int | None = None) -> str:

@@ -10,20 +10,23 @@ from ray import serve
 from ray.serve import Application
 from ray.serve.handle import DeploymentHandle
 
+from cluster.job_desk import JobDesk
 from cluster.json_log import log_as_json
-from cluster.memory_host import HostLimits
-from cluster.ray_backend import ClusterSettings, RayBackend
+from cluster.ray_backend import RayBackend
 from cluster.tracing import install_tracer
 from deployments.access.audit import AuditTrail
 from deployments.access.authentication import KeyDoor, OpenDoor, ReadingDoor
 from deployments.access.authorized_backend import AuthorizedBackend
+from deployments.access.authorized_jobs import AuthorizedJobs
 from deployments.access.exposure import operators_shelf
 from deployments.access.key_shelf import KeyShelf
 from deployments.chat.shared_transcripts import SharedTranscripts
+from deployments.cluster_settings import cluster_settings
 from deployments.conversations import build_chat
 from deployments.health import Readiness
 from deployments.http.api import build_api
 from deployments.http.services import Services
+from deployments.job_request import House
 from deployments.mcp_door import mount_mcp
 from deployments.page import mount_page
 from deployments.serve_encoder import EncoderReplica, ServeEncoderPool
@@ -54,13 +57,15 @@ class Ingress:
     def __serve_build_asgi_app__(self) -> FastAPI:
         encoders = ServeEncoderPool(self._encoder)
         settings = self._settings
-        actors = RayBackend(settings.storage_url, encoders, cluster_settings(settings))
+        cluster = cluster_settings(settings)
+        actors = RayBackend(settings.storage_url, encoders, cluster)
         store = open_store(settings.storage_url)
-        backend = AuthorizedBackend(
-            actors, AuditTrail(store), actors.owner_pid, placement=actors.placement, restart=actors.restart
-        )
+        audit = AuditTrail(store)
+        backend = AuthorizedBackend(actors, audit, actors.owner_pid, placement=actors.placement, restart=actors.restart)
         default_encoder = EncoderId(settings.encoder)
         door = KeyDoor(KeyShelf(store).find) if settings.needs_keys else OpenDoor()
+        house = House(backend=backend, encoders=encoders, encoder=default_encoder, defaults=settings.memory_defaults)
+        desk = JobDesk(store, settings.storage_url, cluster)
         api = build_api(
             Services(
                 backend=backend,
@@ -77,24 +82,12 @@ class Ingress:
                 restart=backend.restart,
                 memory_defaults=settings.memory_defaults,
                 chat=build_chat(settings, backend, actors, encoders, SharedTranscripts()),
+                jobs=AuthorizedJobs(desk, house, allowed=settings.readable_sources, audit=audit),
             )
         )
         mount_mcp(api, settings, backend, encoders)
         mount_page(api, settings)
         return api
-
-
-def cluster_settings(settings: Settings) -> ClusterSettings:
-    """What the cluster is told of the settings."""
-    limits = HostLimits(
-        idle_ttl_s=settings.idle_ttl_s,
-        resident_bytes_max=settings.resident_bytes_max,
-        durability=settings.memory_durability,
-        rhythm=settings.rhythm,
-        log_level=settings.log_level,
-        trace_exporter=settings.trace_exporter,
-    )
-    return ClusterSettings(call_deadline_s=settings.call_deadline_s, shared_hosts=settings.shared_hosts, limits=limits)
 
 
 class ApplicationArguments(BaseModel):

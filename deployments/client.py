@@ -14,6 +14,7 @@ from typing import Any, Final, Self, TypeVar
 
 import httpx
 
+from deployments.client_jobs import AsyncJobs, Jobs
 from deployments.http_client import TIMEOUT_DEFAULT_S, RemoteBackend
 from memory_core.family_results import CompareResult, FamilyObserveResult, FanOutResult, Probe, PromoteResult
 from memory_core.ids import Tag, parse_memory_name, parse_request_id, parse_tag
@@ -44,7 +45,7 @@ Texts = str | Observation | Sequence[str | Observation]
 """One text, or several; an Observation where more than a text travels."""
 
 
-class AsyncClient:
+class AsyncClient(AsyncJobs):
     """A running service at ``base_url``. Use from one event loop; ``transport`` replaces the network, for tests."""
 
     def __init__(
@@ -55,7 +56,7 @@ class AsyncClient:
         timeout_s: float = TIMEOUT_DEFAULT_S,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
-        self._remote = RemoteBackend(base_url, timeout_s=timeout_s, api_key=api_key, transport=transport)
+        self._remote: RemoteBackend = RemoteBackend(base_url, timeout_s=timeout_s, api_key=api_key, transport=transport)
 
     async def __aenter__(self) -> Self:
         return self
@@ -200,7 +201,7 @@ class AsyncClient:
         return await self._remote.promote(parse_memory_name(fork), parse_tag(tag))
 
 
-class Client:
+class Client(Jobs):
     """As AsyncClient, for code without asyncio; also inside a notebook's running loop. Thread-safe."""
 
     def __init__(
@@ -214,7 +215,7 @@ class Client:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="neural-memory-client", daemon=True)
         self._thread.start()
-        self._client = AsyncClient(base_url, api_key=api_key, timeout_s=timeout_s, transport=transport)
+        self._client: AsyncClient = AsyncClient(base_url, api_key=api_key, timeout_s=timeout_s, transport=transport)
 
     def __enter__(self) -> Self:
         return self

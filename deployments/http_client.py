@@ -16,6 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from cluster.placement_report import PlacementReport
 from deployments.error_map import error_from_answer
+from deployments.http_jobs import RemoteJobs
 from deployments.http_storage import PATIENCE, RemoteStorage, connection_errors, json_or_none
 from memory_core.config import MemoryConfig
 from memory_core.errors import InvalidInput, NeuralMemoryError, Unavailable
@@ -82,7 +83,7 @@ _REPEATABLE: Final = frozenset(
 _Answer = TypeVar("_Answer")
 
 
-class RemoteBackend(RemoteStorage):
+class RemoteBackend(RemoteStorage, RemoteJobs):
     """The service at ``base_url``. Repeats calls that are safe to repeat when the service asks for patience.
 
     ``transport`` replaces the network, for tests.

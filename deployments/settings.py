@@ -29,6 +29,11 @@ Auth = Literal["auto", "keys", "open"]
 ModelProvider = Literal["openai", "ollama", "none"]
 
 
+def cluster_address() -> str | None:
+    """The Ray cluster that this process was told to work on, as ``ray job submit`` tells its drivers."""
+    return os.environ.get("RAY_ADDRESS") or None
+
+
 def home_folder() -> Path:
     """Where this project keeps what belongs to the user: volumes, run files, logs."""
     return Path.home() / ".neural-memory"
@@ -142,6 +147,11 @@ class Settings(BaseSettings):
     )
     ray_port: int | None = Field(
         default=None, ge=1, le=65535, description="Port where other machines join: `ray start --address=HERE:PORT`."
+    )
+    job_sources: str = Field(
+        default="",
+        description="Prefixes of URLs that jobs of callers may read, such as `s3://bucket/corpus/`, with commas. "
+        "Nothing by default.",
     )
     redis_url: SecretStr | None = Field(
         default=None,
@@ -263,6 +273,11 @@ class Settings(BaseSettings):
     def served_encoders(self) -> tuple[str, ...]:
         """Encoders that name a place and may be used."""
         return tuple(name.strip() for name in self.more_encoders.split(",") if name.strip())
+
+    @property
+    def readable_sources(self) -> tuple[str, ...]:
+        """Prefixes of the URLs that jobs may read."""
+        return tuple(prefix.strip() for prefix in self.job_sources.split(",") if prefix.strip())
 
     @property
     def served_hosts(self) -> tuple[str, ...]:

@@ -52,7 +52,7 @@ def recall(
     plan = _RecallPlan(
         data=data, is_pooled=pool, variant=variant, channels=channels, is_compared=compare, has_slept=sleep
     )
-    _print(_run(lambda backend, bar: _recall(backend, bar, plan), url, "observing and asking"), as_json)
+    print_report(_run(lambda backend, bar: _recall(backend, bar, plan), url, "observing and asking"), as_json)
 
 
 @bench_app.command()
@@ -63,7 +63,9 @@ def surprise(
     as_json: JsonOption = False,
 ) -> None:
     """Surprise: observe the stored texts, score the probes without learning them."""
-    _print(_run(lambda backend, bar: _surprise(backend, bar, data, variant), url, "observing and scoring"), as_json)
+    print_report(
+        _run(lambda backend, bar: _surprise(backend, bar, data, variant), url, "observing and scoring"), as_json
+    )
 
 
 @bench_app.command()
@@ -78,7 +80,7 @@ def predict(
     hit@10 beside hit@10_cosine, the nearest turns to the same query, and hit@10_cosine_order, those with what
     followed each of them.
     """
-    _print(_run(lambda backend, bar: _predict(backend, bar, data, variant), url, "observing and asking"), as_json)
+    print_report(_run(lambda backend, bar: _predict(backend, bar, data, variant), url, "observing and asking"), as_json)
 
 
 @bench_app.command()
@@ -93,7 +95,7 @@ def retention(
     report = _run(
         lambda backend, bar: _retention(backend, bar, observations, variant, plot), url, "observing and asking again"
     )
-    _print(report, as_json)
+    print_report(report, as_json)
 
 
 @bench_app.command()
@@ -109,7 +111,7 @@ def capacity(
 
     with _bar("writing pairs") as progress:
         figures, told, rows = run_capacity(pairs_max=pairs, device=device, plot=plot, advance=progress.advance)
-    _print(Report(bench="capacity", figures=figures, conditions={**told, "points": rows}), as_json)
+    print_report(Report(bench="capacity", figures=figures, conditions={**told, "points": rows}), as_json)
 
 
 @bench_app.command()
@@ -120,7 +122,7 @@ def cores(as_json: JsonOption = False) -> None:
 
     with _bar("learning pairs") as progress:
         figures, told, rows = run_cores(advance=progress.advance)
-    _print(Report(bench="cores", figures=figures, conditions={**told, "points": rows}), as_json)
+    print_report(Report(bench="cores", figures=figures, conditions={**told, "points": rows}), as_json)
 
 
 @bench_app.command()
@@ -134,7 +136,7 @@ def gates(
 
     with _bar("writing pairs") as progress:
         figures, told, rows = run_gates(pairs_max=pairs, advance=progress.advance)
-    _print(Report(bench="gates", figures=figures, conditions={**told, "points": rows}), as_json)
+    print_report(Report(bench="gates", figures=figures, conditions={**told, "points": rows}), as_json)
 
 
 @bench_app.command()
@@ -147,7 +149,7 @@ def throughput(
     from deployments.bench.throughput import DIMS, run_throughput
 
     figures, told, rows = run_throughput(dims=key_dim or DIMS)
-    _print(Report(bench="throughput", figures=figures, conditions={**told, "points": rows}), as_json)
+    print_report(Report(bench="throughput", figures=figures, conditions={**told, "points": rows}), as_json)
 
 
 @bench_app.command()
@@ -175,7 +177,7 @@ def speed(
     with _bar("encoding sentences") as progress:
         figures = speed_figures(opened, config, sentences, patterns, progress)
     told = conditions(encoder=encoder, variant=config.variant, n=len(sentences), threads=1, clock="processor time")
-    _print(Report(bench="speed", figures=figures, conditions=told), as_json)
+    print_report(Report(bench="speed", figures=figures, conditions=told), as_json)
 
 
 @bench_app.command()
@@ -190,7 +192,7 @@ def storage(
 
     with _bar("writing") as progress:
         report = run_storage(patterns_max, progress)
-    _print(report, as_json)
+    print_report(report, as_json)
 
 
 @bench_app.command()
@@ -204,7 +206,7 @@ def crash(
 
     with _bar("killing processes") as progress:
         report = run_crash(runs, is_s3=s3, progress=progress)
-    _print(report, as_json)
+    print_report(report, as_json)
 
 
 @bench_app.command()
@@ -219,7 +221,7 @@ def cluster(
 
     with tempfile.TemporaryDirectory(prefix="neural-memory-bench-") as folder, _bar("calling memories") as progress:
         report = cluster_report(Path(folder), memories=memories, seconds=seconds, is_small=small, progress=progress)
-    _print(report, as_json)
+    print_report(report, as_json)
 
 
 @bench_app.command()
@@ -250,7 +252,9 @@ def scale(
         patterns=patterns,
         seed=seed,
     )
-    _print(Report(bench="scale", figures=simulated(plan), conditions=conditions(**asdict(plan), n=memories)), as_json)
+    print_report(
+        Report(bench="scale", figures=simulated(plan), conditions=conditions(**asdict(plan), n=memories)), as_json
+    )
 
 
 @bench_app.command()
@@ -264,7 +268,7 @@ def sizing(
 
     with tempfile.TemporaryDirectory(prefix="neural-memory-bench-") as folder, _bar("asking memories") as progress:
         report = sizing_report(Path(folder), memories=memories, seconds=seconds, progress=progress)
-    _print(report, as_json)
+    print_report(report, as_json)
 
 
 @bench_app.command()
@@ -278,7 +282,7 @@ def chaos(
 
     with tempfile.TemporaryDirectory(prefix="neural-memory-bench-") as folder, _bar("calling memories") as progress:
         report = chaos_report(Path(folder), seconds=seconds, seed=seed, progress=progress)
-    _print(report, as_json)
+    print_report(report, as_json)
 
 
 async def _retention(
@@ -436,7 +440,7 @@ def serve_(
         # Only here: what it imports asks the environment that was just prepared.
         from deployments.bench.serve_bench import run_serve_bench
 
-        _print(run_serve_bench(folder, front=front, encoder=encoder, seconds=seconds), as_json)
+        print_report(run_serve_bench(folder, front=front, encoder=encoder, seconds=seconds), as_json)
 
 
 @bench_app.command()
@@ -450,7 +454,7 @@ def fuzz(
     """Send generated and broken requests to both doors; 5xx answers and crashes should be 0."""
     from deployments.bench.fuzz import run_fuzz
 
-    _print(run_fuzz(http_cases=http_cases, mcp_cases=mcp_cases, seed=seed, url=url), as_json)
+    print_report(run_fuzz(http_cases=http_cases, mcp_cases=mcp_cases, seed=seed, url=url), as_json)
 
 
 def _run(work: Callable[[Connection, Progress], Awaitable[Report]], url: str | None, title: str) -> Report:
@@ -495,7 +499,8 @@ def _bar(title: str) -> Any:
         yield _Counted()
 
 
-def _print(report: Report, as_json: bool) -> None:
+def print_report(report: Report, as_json: bool) -> None:
+    """One JSON object, or lines for people."""
     import json
 
     if as_json:

@@ -6,11 +6,14 @@ from typing import Annotated, Final
 
 import typer
 
+from deployments.bench import job_commands
 from deployments.bench.cli import bench_app
 from deployments.cli import (
+    batch_commands,
     config_command,
     demo_command,
     encoder_commands,
+    expert_commands,
     family_commands,
     insight_commands,
     key_commands,
@@ -87,6 +90,7 @@ app.command(rich_help_panel=_VERSIONS)(family_commands.compare)
 app.command(rich_help_panel=_VERSIONS)(family_commands.promote)
 app.command(rich_help_panel=_VERSIONS)(insight_commands.diff)
 app.command(rich_help_panel=_VERSIONS)(insight_commands.merge)
+app.add_typer(batch_commands.batch_app, name="batch", rich_help_panel=_LEARNING)
 app.add_typer(mcp_commands.mcp_app, name="mcp", rich_help_panel=_SERVICE)
 app.command(rich_help_panel=_MEMORY)(storage_commands.export)
 app.command(rich_help_panel=_SERVICE)(storage_commands.verify)
@@ -95,6 +99,10 @@ app.command(rich_help_panel=_VERSIONS)(storage_commands.prune)
 app.command(rich_help_panel=_VERSIONS)(storage_commands.retention)
 app.command("delete-checkpoint", rich_help_panel=_VERSIONS)(version_commands.delete_checkpoint)
 app.command("import", rich_help_panel=_MEMORY)(storage_commands.import_)
+app.command(rich_help_panel=_MEMORY)(expert_commands.load)
+app.add_typer(expert_commands.expert_app, name="expert", rich_help_panel=_MEMORY)
 app.add_typer(encoder_commands.encoder_app, name="encoder", rich_help_panel=_MEMORY)
 app.add_typer(key_commands.keys_app, name="keys", rich_help_panel=_SERVICE)
+bench_app.command()(job_commands.batch)
+bench_app.command()(job_commands.expert)
 app.add_typer(bench_app, name="bench", rich_help_panel="Measure")

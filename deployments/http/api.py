@@ -19,6 +19,7 @@ from deployments.http import (
     encoding,
     family,
     insight,
+    jobs,
     learning,
     memories,
     probes,
@@ -61,7 +62,7 @@ def build_api(services: Services) -> FastAPI:
     )
     app.state.services = services
     app.include_router(probes.router)
-    for door in (storage, memories, learning, streams, insight, checkpoints, family, upkeep, chat, encoding):
+    for door in (storage, memories, learning, streams, insight, checkpoints, family, upkeep, chat, encoding, jobs):
         app.include_router(door.router, dependencies=_CREDENTIALS)
     install_error_answers(app)
     # The last one added is the outermost.

@@ -6,10 +6,14 @@ Each replica of the ingress counts for itself; Ray exports what belongs to the c
 from __future__ import annotations
 
 import time
+from collections import Counter as Counts
+from collections.abc import Iterable
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from memory_core.jobs.progress import JobInfo
 
 _BUCKETS_S: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 _METHODS: Final = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"})
@@ -32,11 +36,28 @@ class Metrics:
             registry=self._registry,
         )
 
+        self._jobs = Gauge("neural_memory_jobs", "Newest jobs by status.", ("status",), registry=self._registry)
+        self._job_items = Gauge(
+            "neural_memory_job_items", "Rows that running jobs dealt with.", ("outcome",), registry=self._registry
+        )
+        self._job_rate = Gauge("neural_memory_job_obs_per_s", "Rows a second of running jobs.", registry=self._registry)
+
     def count(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count one answered request."""
         known = method if method in _METHODS else "other"
         self._requests.labels(known, route, str(status)).inc()
         self._seconds.labels(known, route).observe(seconds)
+
+    def tell_jobs(self, jobs: Iterable[JobInfo]) -> None:
+        """Replace what is known of jobs: how many by status, and what those that run have done."""
+        known = list(jobs)
+        self._jobs.clear()
+        for status, count in Counts(job.status for job in known).items():
+            self._jobs.labels(status).set(count)
+        running = [job for job in known if job.status == "running"]
+        for outcome in ("learned", "skipped", "rejected"):
+            self._job_items.labels(outcome).set(sum(getattr(job, outcome) for job in running))
+        self._job_rate.set(sum(job.obs_per_s for job in running))
 
     def exposition(self) -> bytes:
         """All figures in the text format of Prometheus."""

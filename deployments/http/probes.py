@@ -42,5 +42,7 @@ def _operator() -> None:
     responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}, **documented()},
 )
 async def metrics(services: ServicesParam) -> Response:
-    """Counters and latencies of this replica, in the text format of Prometheus."""
+    """Counters and latencies of this replica, and the newest jobs, in the text format of Prometheus."""
+    if services.jobs is not None:
+        services.metrics.tell_jobs((await services.jobs.list_jobs()).jobs)
     return Response(services.metrics.exposition(), media_type=_EXPOSITION)

@@ -10,6 +10,7 @@ from fastapi import Depends, Request
 
 from cluster.placement_report import PlacementReport
 from deployments.access.authentication import Authenticator, OpenDoor
+from deployments.access.authorized_jobs import AuthorizedJobs
 from deployments.chat.conversation import Chat
 from deployments.health import Readiness
 from deployments.http.metrics import Metrics
@@ -25,6 +26,7 @@ class Services:
     ``owner_pid`` tells which process holds a memory, ``placement`` why there, ``restart`` ends it (None: there is no
     cluster). ``authenticator`` says who calls. ``deadline_s`` bounds a request, ``long_deadline_s`` one that moves or
     reads a whole memory or volume, ``max_import_bytes`` an uploaded archive. ``chat``: conversations, if there are any.
+    ``jobs`` teach corpora (None: there is no cluster).
     """
 
     backend: MemoryBackend
@@ -42,6 +44,7 @@ class Services:
     memory_defaults: Mapping[str, Any] = field(default_factory=dict)
     restart: Callable[[MemoryName], Awaitable[None]] | None = None
     chat: Chat | None = None
+    jobs: AuthorizedJobs | None = None
 
 
 def _services(request: Request) -> Services:

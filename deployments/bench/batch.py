@@ -1,0 +1,153 @@
+"""What a job costs beside its encoder, and how much RAM it takes: a whole job over Ray Data on this machine."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from threading import Event, Thread
+from typing import Any, Final
+
+from deployments.job_request import JobRequest
+from deployments.settings import Settings
+from memory_core.jobs.progress import JobInfo
+
+MIB: Final = 1 << 20
+WARM_TEXTS: Final = 64
+BARE_TEXTS: Final = 2_048
+_SAMPLE_S: Final = 0.5
+
+
+def bare_encoder_per_s(encoder_id: str, texts: Sequence[str], batch: int) -> float:
+    """Sentences a second of the encoder alone, with all cores, in batches of a job's size."""
+    import torch
+
+    from memory_core.encoding.registry import open_encoder
+
+    torch.set_num_threads(os.cpu_count() or 1)
+    encoder = open_encoder(encoder_id)
+    encoder.encode(texts[:WARM_TEXTS])
+    began_s = time.perf_counter()
+    for start in range(0, len(texts), batch):
+        encoder.encode(texts[start : start + batch])
+    return len(texts) / (time.perf_counter() - began_s)
+
+
+def write_corpus(folder: Path, texts: Sequence[str]) -> Path:
+    """The texts as JSON lines."""
+    file = folder / "corpus.jsonl"
+    file.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts), encoding="utf-8")
+    return file
+
+
+class ProcessWatch:
+    """Peak RSS of this process and all below it, by how many rows the job had dealt with."""
+
+    def __init__(self) -> None:
+        self.items = 0
+        self.samples: list[tuple[int, int]] = []
+        self._stop = Event()
+        self._thread = Thread(target=self._watch, name="rss", daemon=True)
+
+    def __enter__(self) -> ProcessWatch:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def told(self, info: JobInfo) -> None:
+        """Take notice of how far the job is."""
+        self.items = info.items
+
+    def peak_bytes(self, first: int, last: int) -> int:
+        """Between two numbers of rows."""
+        return max((size for items, size in self.samples if first < items <= last), default=0)
+
+    def _watch(self) -> None:
+        while not self._stop.wait(_SAMPLE_S):
+            self.samples.append((self.items, tree_rss_bytes()))
+
+
+def tree_rss_bytes() -> int:
+    """RSS of this process and its descendants, shared pages counted once each (PSS) where the system says so."""
+    import psutil
+
+    total = 0
+    for process in [psutil.Process(), *psutil.Process().children(recursive=True)]:
+        try:
+            info = process.memory_full_info()
+            total += getattr(info, "pss", info.rss)
+        except psutil.Error:  # it has just ended
+            continue
+    return total
+
+
+def pids_of(title: str) -> list[int]:
+    """Processes below this one whose title begins so, as Ray titles its workers."""
+    import psutil
+
+    found = []
+    for process in psutil.Process().children(recursive=True):
+        try:
+            if " ".join(process.cmdline()).startswith(title):
+                found.append(process.pid)
+        except psutil.Error:
+            continue
+    return found
+
+
+class Killer:
+    """Kills one process of each title once, when the job has dealt with so many rows."""
+
+    def __init__(self, at: dict[str, int]) -> None:
+        self._at = dict(at)
+        self.killed: list[str] = []
+
+    def told(self, info: JobInfo) -> None:
+        """Kill whose hour has come."""
+        for title, items in list(self._at.items()):
+            if info.items >= items and (pids := pids_of(title)):
+                del self._at[title]
+                os.kill(pids[0], signal.SIGKILL)
+                self.killed.append(title)
+
+
+def run_job_here(
+    settings: Settings, request: JobRequest, watchers: Sequence[Callable[[JobInfo], None]], cpus: int | None = None
+) -> tuple[JobInfo, float]:
+    """A whole job with a cluster of its own, and its seconds without the start of that."""
+    import asyncio
+
+    from cluster.job_runner import drive
+    from deployments.cluster_settings import cluster_settings
+    from deployments.local_jobs import accept_local, joined_ray
+
+    def told(info: JobInfo) -> None:
+        for watcher in watchers:
+            watcher(info)
+
+    plan = asyncio.run(accept_local(settings, request))
+    with joined_ray(cpus=cpus):
+        began_s = time.perf_counter()
+        info = drive(settings.storage_url, plan.job_id, cluster_settings(settings), told)
+        return info, time.perf_counter() - began_s
+
+
+def figures_of(
+    info: JobInfo, seconds: float, bare_per_s: float, watch: ProcessWatch
+) -> tuple[dict[str, float], dict[str, Any]]:
+    """The figures of a job, and what else was seen. Growth is of the second half over the first."""
+    half = info.items // 2
+    first, second = watch.peak_bytes(0, half), watch.peak_bytes(half, info.items)
+    figures = {
+        "rate_over_encoder": info.items / seconds / bare_per_s,
+        "obs_per_s": info.items / seconds,
+        "encoder_per_s": bare_per_s,
+        "rss_growth_pct": 100 * (second / first - 1) if first else 0.0,
+    }
+    return figures, {"rss_mib_first_half": first / MIB, "rss_mib_second_half": second / MIB, "seconds": seconds}

@@ -1,0 +1,74 @@
+"""``bench batch`` and ``bench expert``."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from deployments.bench.cli import JsonOption, print_report
+
+if TYPE_CHECKING:
+    from deployments.bench.report import Report
+
+
+def batch(
+    items: Annotated[int, typer.Option(min=100, help="Sentences: docstrings of the standard library.")] = 10_000,
+    encoder: Annotated[str, typer.Option(help="minilm, static or hash.")] = "minilm",
+    kill: Annotated[
+        bool, typer.Option("--kill", help="Kill an encoder and the memory's process on the way; counts must be exact.")
+    ] = False,
+    is_s3: Annotated[bool, typer.Option("--s3", help="Source and volume on an S3 server over HTTP (moto).")] = False,
+    cpus: Annotated[int | None, typer.Option(min=1, help="Cores of the Ray cluster.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """A whole job over Ray Data beside its bare encoder: rate, and how RAM grows from the first half to the second."""
+    print_report(_run_batch(items, encoder, is_killing=kill, is_s3=is_s3, cpus=cpus), as_json)
+
+
+def expert(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A .nmem file.", exists=True, dir_okay=False)],
+    questions: Annotated[Path, typer.Option("--questions", help="Lines of {question, expected: [names]}.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Ask an expert questions: the share whose answer is among the first five patterns, and the size of its file."""
+    from deployments.bench.expert import run_expert
+
+    print_report(run_expert(file, questions), as_json)
+
+
+def _run_batch(items: int, encoder: str, *, is_killing: bool, is_s3: bool, cpus: int | None) -> Report:
+    from deployments.bench import batch as measured
+    from deployments.bench.batch_storage import storage
+    from deployments.bench.corpus import standard_library_sentences
+    from deployments.bench.report import Report, conditions
+    from deployments.job_request import JobRequest
+    from deployments.settings import Settings
+
+    texts = standard_library_sentences(items)
+    bare_texts = texts[: measured.BARE_TEXTS]
+    before = measured.bare_encoder_per_s(encoder, bare_texts, 256)
+    with tempfile.TemporaryDirectory(prefix="nm-bench-") as folder, storage(Path(folder), is_s3=is_s3) as places:
+        source = places.put(measured.write_corpus(Path(folder), texts))
+        settings = Settings(memory_storage_path=places.volume_url, encoder=encoder)
+        request = JobRequest(source=source, memory="bench", create=True)
+        titles = {"ray::MemoryHost": len(texts) // 3, "ray::MapWorker": len(texts) // 2} if is_killing else {}
+        killer = measured.Killer(titles)
+        with measured.ProcessWatch() as watch:
+            info, seconds = measured.run_job_here(settings, request, (watch.told, killer.told), cpus)
+    after = measured.bare_encoder_per_s(encoder, bare_texts, 256)
+    figures, seen = measured.figures_of(info, seconds, (before + after) / 2, watch)
+    figures["missing"] = float(len(texts) - info.learned)
+    told = conditions(
+        encoder=encoder,
+        n=len(texts),
+        status=info.status,
+        killed=killer.killed,
+        storage="s3 (moto, over HTTP)" if is_s3 else "file",
+        encoder_per_s_before=before,
+        encoder_per_s_after=after,
+        **seen,
+    )
+    return Report(bench="batch", figures=figures, conditions=told)
