@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -73,7 +74,8 @@ def joined_ray(*, cpus: int | None = None) -> Iterator[None]:
         return
     # A short path of our own: Unix sockets inside it may have 107 characters at most.
     folder = tempfile.mkdtemp(prefix="nm-ray-")
-    start_local_ray(folder, object_store_bytes=_OBJECT_STORE_BYTES, cpus=cpus)
+    # Fewer than two cannot hold all stages of a job at once.
+    start_local_ray(folder, object_store_bytes=_OBJECT_STORE_BYTES, cpus=max(2, cpus or os.cpu_count() or 2))
     try:
         yield
     finally:
