@@ -225,6 +225,25 @@ def cluster(
 
 
 @bench_app.command()
+def population(
+    memories: Annotated[int, typer.Option("--memories", min=2)] = 1_000,
+    active: Annotated[int, typer.Option("--active", min=1, help="Called at a time; the window wanders.")] = 50,
+    seconds: Annotated[float, typer.Option("--seconds", min=1)] = 120.0,
+    seed: Annotated[int, typer.Option("--seed")] = 0,
+    small: Annotated[bool, typer.Option("--small", help="Of 256 units instead of the default budget.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Population: many memories, few active at a time, on three simulated nodes; nothing lost, RAM bounded."""
+    from deployments.bench.population import PopulationPlan
+    from deployments.bench.service_bench import population_report
+
+    plan = PopulationPlan(memories=memories, active=active, seconds=seconds, seed=seed)
+    with tempfile.TemporaryDirectory(prefix="neural-memory-bench-") as folder, _bar("calling memories") as progress:
+        report = population_report(Path(folder), plan, is_small=small, progress=progress)
+    _print(report, as_json)
+
+
+@bench_app.command()
 def scale(
     memories: Annotated[int, typer.Option("--memories", min=1)] = 100_000,
     nodes: Annotated[int, typer.Option("--nodes", min=1, max=10_000)] = 100,

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
+from cluster.holders import host_reports
 from cluster.memory_host import HostLimits
 from cluster.ray_backend import ClusterSettings, RayBackend
 from cluster.simulated_nodes import simulated_nodes
 from deployments.bench.chaos import CLIENTS, ChaosPlan, run_chaos
 from deployments.bench.cluster import ROOM_MIB, run_cluster
+from deployments.bench.population import PopulationPlan, run_population
 from deployments.bench.progress import Progress
 from deployments.bench.report import Report, conditions
 from deployments.bench.sizing import run_sizing
@@ -22,12 +25,14 @@ from deployments.ports import free_port
 from deployments.settings import MIB, Settings
 from memory_core.encoding.registry import LocalEncoderPool
 from memory_core.ids import EncoderId, MemoryName
+from memory_core.state import MemoryState
 
 NODES: Final = 3
 SIZING_NODES: Final = 2
 MEMORIES_UNDER_CHAOS: Final = 12
 SMALL: Final = {"units": 256, "rows": 256, "heads": 4, "active_rows": 16}
 _ENCODER: Final = EncoderId("hash")
+_REPORT_TIMEOUT_S: Final = 60.0
 
 
 def cluster_report(folder: Path, *, memories: int, seconds: float, is_small: bool, progress: Progress) -> Report:
@@ -68,6 +73,25 @@ def sizing_report(folder: Path, *, memories: int, seconds: float, progress: Prog
         figures = asyncio.run(measured())
     told = conditions(encoder=_ENCODER, variant="sparse", budget=SMALL, nodes=SIZING_NODES, n=memories, seconds=seconds)
     return Report(bench="sizing", figures=figures, conditions=told)
+
+
+def population_report(folder: Path, plan: PopulationPlan, *, is_small: bool, progress: Progress) -> Report:
+    """See ``deployments.bench.population``. Hosts have room for half as many again as are active."""
+    budget = SMALL if is_small else {}
+    encoders = LocalEncoderPool()
+
+    async def measured() -> tuple[dict[str, float], Any]:
+        config = await complete_config(encoders, _ENCODER, dict(budget))
+        room = plan.active * 3 // 2 * MemoryState.create(config).allocated_bytes // ClusterSettings().shared_hosts
+        backend = RayBackend(
+            (folder / "volume").as_uri(), encoders, ClusterSettings(limits=HostLimits(resident_bytes_max=room))
+        )
+        return await run_population(backend, config, plan, lambda: host_reports(_REPORT_TIMEOUT_S), progress.advance)
+
+    with simulated_nodes(NODES), contextlib.closing(encoders):
+        figures, errors = asyncio.run(measured())
+    told = conditions(encoder=_ENCODER, budget=budget or "default", nodes=NODES, errors=dict(errors), n=plan.memories)
+    return Report(bench="population", figures=figures, conditions={**told, **asdict(plan)})
 
 
 def chaos_report(folder: Path, *, seconds: float, seed: int, progress: Progress) -> Report:
