@@ -15,8 +15,8 @@ class MeasuredCosts:
     host_rss_mib: a host process that gave all its memories up. memory_rss_mib: a memory with 20 observations, read
     from storage. memory_full_mib: its buffers once every page is used. checkpoint_mb: stored bytes at 1,000 patterns;
     pattern_kb: what each pattern more adds. activate_ms: the first call to a passive memory. fold_ms: giving it up.
-    catalog_ms: processor time of a look-up of one
-    name, without the call. call_ms: a question, from the ingress. create_ms, fork_ms: each.
+    catalog_ms: processor time of a look-up of one name, without the call. call_ms: a question, from the ingress.
+    create_ms, fork_ms: each.
     """
 
     host_rss_mib: float = 306.0

@@ -254,6 +254,7 @@ def test_the_cluster_package_is_ours_and_loads_no_torch() -> None:
     assert done.stdout.strip() == "False"
 
 
+@pytest.mark.slow
 async def test_prometheus_finds_the_figures_of_hosts_at_each_node(
     ray_backend: RayBackend, fresh_name: MemoryName
 ) -> None:
@@ -274,6 +275,7 @@ async def test_prometheus_finds_the_figures_of_hosts_at_each_node(
     await ray_backend.delete(fresh_name)
 
 
+@pytest.mark.slow
 async def test_a_zombie_whose_process_was_stopped_is_fenced_at_its_next_write(
     ray_backend: RayBackend, volume_url: str, fresh_name: MemoryName
 ) -> None:
