@@ -240,7 +240,7 @@ def population(
     plan = PopulationPlan(memories=memories, active=active, seconds=seconds, seed=seed)
     with tempfile.TemporaryDirectory(prefix="neural-memory-bench-") as folder, _bar("calling memories") as progress:
         report = population_report(Path(folder), plan, is_small=small, progress=progress)
-    _print(report, as_json)
+    print_report(report, as_json)
 
 
 @bench_app.command()
