@@ -137,7 +137,8 @@ def try_persistence(target: str, folder: Path) -> None:
         expect(call(f"{url}/v1/memories/project/observe", {"text": SENTENCE})[0] == 200, "observes it")
         before = call(f"{url}/v1/memories/project")[1]["weight_hash"]
         variables = {"PORT": url.rpartition(":")[2]}
-        done = subprocess.run([*in_container(name, {}, variables), "python3", "/app/healthcheck.py"], check=False)
+        # With the same volumes: buildah makes those that are not named anew, also under a running service.
+        done = subprocess.run([*in_container(name, volumes, variables), "python3", "/app/healthcheck.py"], check=False)
         expect(done.returncode == 0, "the health check answers")
     expect(True, "stopped")
     with service(target, volumes, {}) as (url, _):
