@@ -23,6 +23,7 @@ from deployments.access.key_shelf import KeyShelf
 from deployments.chat.shared_transcripts import SharedTranscripts
 from deployments.cluster_settings import cluster_settings
 from deployments.conversations import build_chat
+from deployments.encoder_choice import NearEncoders
 from deployments.health import Readiness
 from deployments.http.api import build_api
 from deployments.http.services import Services
@@ -55,7 +56,7 @@ class Ingress:
         self._encoder = encoder
 
     def __serve_build_asgi_app__(self) -> FastAPI:
-        encoders = ServeEncoderPool(self._encoder)
+        encoders = NearEncoders(ServeEncoderPool(self._encoder))
         settings = self._settings
         cluster = cluster_settings(settings)
         actors = RayBackend(settings.storage_url, encoders, cluster)

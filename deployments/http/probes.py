@@ -31,7 +31,7 @@ async def ready(services: ServicesParam) -> ReadyAnswer:
     return ReadyAnswer()
 
 
-def _operator() -> None:
+async def _operator() -> None:
     caller().require("admin")
 
 

@@ -47,17 +47,18 @@ class Services:
     jobs: AuthorizedJobs | None = None
 
 
-def _services(request: Request) -> Services:
+# Dependencies are coroutines: FastAPI would send plain functions to a thread, each of them.
+async def _services(request: Request) -> Services:
     services = request.app.state.services
     assert isinstance(services, Services)
     return services
 
 
-def _backend(request: Request) -> MemoryBackend:
-    return _services(request).backend
+async def _backend(request: Request) -> MemoryBackend:
+    return (await _services(request)).backend
 
 
-def _memory_name(name: str) -> MemoryName:
+async def _memory_name(name: str) -> MemoryName:
     return parse_memory_name(name)
 
 
