@@ -467,13 +467,15 @@ def fuzz(
     http_cases: Annotated[int, typer.Option(min=0, help="Requests to the HTTP door.")] = 20_000,
     mcp_cases: Annotated[int, typer.Option(min=0, help="Messages to the MCP door.")] = 5_000,
     seed: Annotated[int, typer.Option(help="Other seeds give other requests.")] = 0,
+    workers: Annotated[int, typer.Option(min=1, help="Processes that make requests; one for a --url.")] = 2,
     url: UrlOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Send generated and broken requests to both doors; 5xx answers and crashes should be 0."""
     from deployments.bench.fuzz import run_fuzz
 
-    print_report(run_fuzz(http_cases=http_cases, mcp_cases=mcp_cases, seed=seed, url=url), as_json)
+    report = run_fuzz(http_cases=http_cases, mcp_cases=mcp_cases, seed=seed, url=url, workers=workers)
+    print_report(report, as_json)
 
 
 def _run(work: Callable[[Connection, Progress], Awaitable[Report]], url: str | None, title: str) -> Report:

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import contextlib
+import multiprocessing
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
-from deployments.bench.fuzz_http import fuzz_http
+from deployments.bench.fuzz_http import Found, fuzz_http_application, fuzz_http_service
 from deployments.bench.fuzz_mcp import fuzz_mcp
-from deployments.bench.fuzz_target import prepare, running_target
+from deployments.bench.fuzz_target import prepare_service, running_target
 from deployments.bench.report import Report, conditions
 
 
-def run_fuzz(*, http_cases: int, mcp_cases: int, seed: int, url: str | None) -> Report:
-    """Fuzz the service at ``url``, which is left with what was sent to it; without one, a service in this process."""
+def run_fuzz(*, http_cases: int, mcp_cases: int, seed: int, url: str | None, workers: int = 1) -> Report:
+    """Fuzz the service at ``url``, which is left with what was sent to it; without one, an application of its own.
+
+    ``workers``: processes that make and send HTTP cases to an application each. Making a case takes more than answering.
+    """
+    found = _fuzz_http(http_cases, seed, url, workers)
     with _target(url) as base_url:
-        found = fuzz_http(base_url, http_cases, seed)
         sent, crashes = fuzz_mcp(f"{base_url}/mcp", mcp_cases, seed)
     figures = {
         "http_cases": float(found.cases),
@@ -25,17 +30,35 @@ def run_fuzz(*, http_cases: int, mcp_cases: int, seed: int, url: str | None) -> 
         "mcp_cases": float(sent),
         "mcp_crashes": float(crashes),
     }
-    where = "a running service" if url else "in process"
     said = conditions(
-        target=where, seed=seed, server_errors=dict(found.server_errors), undocumented=dict(found.undocumented)
+        target="a running service" if url else "in process",
+        seed=seed,
+        workers=workers,
+        http_answers=dict(sorted(found.answers.items())),
+        server_errors=dict(found.server_errors),
+        undocumented=dict(found.undocumented),
     )
     return Report(bench="fuzz", figures=figures, conditions=said)
+
+
+def _fuzz_http(cases: int, seed: int, url: str | None, workers: int) -> Found:
+    if not cases:
+        return Found()
+    if url is not None:
+        prepare_service(url)
+        return fuzz_http_service(url, cases, seed)
+    if workers == 1:
+        return fuzz_http_application(cases, seed)
+    shares = [cases // workers + (number < cases % workers) for number in range(workers)]
+    # A share's seeds are far from those of its neighbours, which grow by one with each round.
+    seeds = [seed + 1_000_000 * number for number in range(workers)]
+    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
+        return sum(pool.map(fuzz_http_application, shares, seeds), Found())
 
 
 @contextlib.contextmanager
 def _target(url: str | None) -> Iterator[str]:
     if url is not None:
-        prepare(url)
         yield url
         return
     with tempfile.TemporaryDirectory(prefix="nm-fuzz-") as folder, running_target(Path(folder) / "volume") as started:

@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Final
 
 import httpx
+import requests
 import uvicorn
+from fastapi import FastAPI
 
 from deployments.access.authorized_backend import AuthorizedBackend
 from deployments.health import Readiness
@@ -34,28 +36,35 @@ _START_TIMEOUT_S: Final = 60.0
 def running_target(folder: Path) -> Iterator[str]:
     """Serve over loopback until the block ends; gives the URL. MEMORY is there and knows a sentence."""
     port = free_port()
-    server = uvicorn.Server(uvicorn.Config(lambda: _app(folder), factory=True, port=port, log_level="error"))
+    server = uvicorn.Server(uvicorn.Config(lambda: build_target(folder), factory=True, port=port, log_level="error"))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     url = f"http://127.0.0.1:{port}"
     try:
         _wait_ready(url)
-        prepare(url)
+        prepare_service(url)
         yield url
     finally:
         server.should_exit = True
         thread.join(timeout=_START_TIMEOUT_S)
 
 
-def prepare(url: str) -> None:
+def prepare_service(url: str) -> None:
+    """As ``prepare``, over a connection of its own."""
+    with requests.Session() as session:
+        prepare(url, session)
+
+
+def prepare(url: str, session: requests.Session) -> None:
     """Make MEMORY, unless it is there, with a sentence and a checkpoint."""
-    with httpx.Client(base_url=url, timeout=_START_TIMEOUT_S, trust_env=False) as client:
-        client.post("/v1/memories", json={"name": MEMORY, **SMALL})
-        client.post(f"/v1/memories/{MEMORY}/observe", json={"text": "Glass is made of sand."})
-        client.post(f"/v1/memories/{MEMORY}/checkpoints", json={"tag": "v1"})
+    memory = f"{url}/v1/memories/{MEMORY}"
+    session.post(f"{url}/v1/memories", json={"name": MEMORY, **SMALL}, timeout=_START_TIMEOUT_S)
+    session.post(f"{memory}/observe", json={"text": "Glass is made of sand."}, timeout=_START_TIMEOUT_S)
+    session.post(f"{memory}/checkpoints", json={"tag": "v1"}, timeout=_START_TIMEOUT_S)
 
 
-def _app(folder: Path) -> object:
+def build_target(folder: Path) -> FastAPI:
+    """The application of the ingress, over a volume in ``folder`` and memories in this process."""
     settings = Settings(memory_storage_path=str(folder), encoder="hash")
     encoders, encoder = LocalEncoderPool(), EncoderId("hash")
     inner = LocalBackend(settings.storage_url, encoders)

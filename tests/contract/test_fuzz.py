@@ -11,7 +11,7 @@ import uvicorn
 from fastapi import FastAPI, HTTPException
 
 from deployments.bench.fuzz import run_fuzz
-from deployments.bench.fuzz_http import fuzz_http
+from deployments.bench.fuzz_http import fuzz_http_service
 from deployments.ports import free_port
 
 # The generator asks libraries of its own for what they are about to drop.
@@ -48,6 +48,6 @@ def test_a_service_that_breaks_is_found_out() -> None:
         return 1 // 0
 
     with served(app) as url:
-        found = fuzz_http(url, 40)
+        found = fuzz_http_service(url, 40)
     assert set(found.server_errors) == {"GET /breaks 500"}
     assert "GET /breaks 418" in found.undocumented
