@@ -22,7 +22,7 @@ from cluster.volume_actor import KnownMemory, VolumeActor
 from memory_core.config import MemoryConfig
 from memory_core.consolidation.plan import ConsolidationPlan
 from memory_core.encoding.encoder import EncoderPool
-from memory_core.errors import Conflict, InvalidInput, NeuralMemoryError, NotFound
+from memory_core.errors import Conflict, InvalidInput, NeuralMemoryError, NotFound, PreconditionFailed, Unavailable
 from memory_core.family import FamilyOperations
 from memory_core.family_results import PromoteResult
 from memory_core.ids import EncoderId, MemoryName, RequestId, Seq, Tag
@@ -59,6 +59,7 @@ from memory_core.results import (
     SurpriseResult,
 )
 from memory_core.retelling import retell
+from memory_core.terms import MemoryTerms, Versions
 from memory_core.volume_storage import VolumeStorage
 
 CALL_DEADLINE_S: Final = 60.0
@@ -106,7 +107,7 @@ class RayBackend(VolumeStorage, FamilyOperations):
         self._known: dict[MemoryName, KnownMemory] = {}
         self._catalog = OwnerSpec(f"volume:{volume_id}", VolumeActor, (storage_url,))
 
-    async def create(self, name: MemoryName, config: MemoryConfig) -> MemoryInfo:
+    async def create(self, name: MemoryName, config: MemoryConfig, terms: MemoryTerms | None = None) -> MemoryInfo:
         """See MemoryBackend."""
         served = await self._encoders.describe(config.encoder)
         if (config.encoder_fingerprint, config.key_dim) != (served.fingerprint, served.key_dim):
@@ -115,7 +116,7 @@ class RayBackend(VolumeStorage, FamilyOperations):
                 hint="Take fingerprint and key size from the encoder.",
             )
         try:
-            info: MemoryInfo = await self._owners.call(self._catalog, Call("create", (name, config)))
+            info: MemoryInfo = await self._owners.call(self._catalog, Call("create", (name, config, terms)))
         except Conflict as error:
             if not is_after_loss(error):
                 raise
@@ -138,12 +139,15 @@ class RayBackend(VolumeStorage, FamilyOperations):
 
         return await self._with_memory(name, attempt)
 
-    async def delete(self, name: MemoryName) -> None:
+    async def delete(self, name: MemoryName, *, only_if: Versions | None = None) -> None:
         """See MemoryBackend."""
         self._known.pop(name, None)
         known = await self._find(name)
         try:
-            await self._owners.call(self._catalog, Call("delete", (name, known.uid)))
+            if only_if is None:
+                await self._owners.call(self._catalog, Call("delete", (name, known.uid)))
+            else:
+                await self._call(known, "write", "delete", only_if)
         except NotFound as error:
             if not is_after_loss(error):
                 raise
@@ -178,13 +182,15 @@ class RayBackend(VolumeStorage, FamilyOperations):
 
         return await self._with_memory(name, attempt)
 
-    async def surprise(self, name: MemoryName, texts: Sequence[str]) -> tuple[SurpriseResult, ...]:
+    async def surprise(
+        self, name: MemoryName, texts: Sequence[str], *, domain: str | None = None
+    ) -> tuple[SurpriseResult, ...]:
         """See MemoryBackend."""
 
         async def attempt(known: KnownMemory) -> tuple[SurpriseResult, ...]:
             encoded, fingerprint = await self._encode(known, texts)
             result: tuple[SurpriseResult, ...] = await self._call(
-                known, "read", "surprise", encoded, fingerprint=fingerprint
+                known, "read", "surprise", encoded, domain, fingerprint=fingerprint
             )
             return result
 
@@ -261,15 +267,21 @@ class RayBackend(VolumeStorage, FamilyOperations):
         )
         return result
 
-    async def forget(self, name: MemoryName, selection: ForgetSelection, *, is_dry_run: bool = False) -> ForgetReceipt:
+    async def forget(
+        self,
+        name: MemoryName,
+        selection: ForgetSelection,
+        *,
+        is_dry_run: bool = False,
+        only_if: Versions | None = None,
+    ) -> ForgetReceipt:
         """See MemoryBackend. After the loss of a process the receipt is of the repetition, which found less to do."""
 
         async def attempt(known: KnownMemory) -> ForgetReceipt:
             texts: tuple[str, ...] = await self._call(known, "read", "texts_to_forget", selection)
             encoded, fingerprint = await self._encode(known, texts) if texts else ([], None)
-            receipt: ForgetReceipt = await self._call(
-                known, "write", "forget", selection, encoded, is_dry_run=is_dry_run, fingerprint=fingerprint
-            )
+            options = {"is_dry_run": is_dry_run, "only_if": only_if, "fingerprint": fingerprint}
+            receipt: ForgetReceipt = await self._call(known, "write", "forget", selection, encoded, **options)
             return receipt
 
         return await self._with_memory(name, attempt)
@@ -304,14 +316,17 @@ class RayBackend(VolumeStorage, FamilyOperations):
         page: CheckpointPage = await self._owners.call(self._catalog, call)
         return page
 
-    async def restore(self, name: MemoryName, tag: Tag, *, restore_momentum: bool = True) -> RestoreResult:
+    async def restore(
+        self, name: MemoryName, tag: Tag, *, restore_momentum: bool = True, only_if: Versions | None = None
+    ) -> RestoreResult:
         """See MemoryBackend."""
-        result: RestoreResult = await self._ask(name, "write", "restore", tag, restore_momentum=restore_momentum)
+        options = {"restore_momentum": restore_momentum, "only_if": only_if}
+        result: RestoreResult = await self._ask(name, "write", "restore", tag, **options)
         return result
 
-    async def rollback(self, name: MemoryName, seq: Seq) -> RollbackResult:
+    async def rollback(self, name: MemoryName, seq: Seq, *, only_if: Versions | None = None) -> RollbackResult:
         """See MemoryBackend."""
-        result: RollbackResult = await self._ask(name, "write", "rollback", seq)
+        result: RollbackResult = await self._ask(name, "write", "rollback", seq, only_if=only_if)
         return result
 
     async def fork(self, name: MemoryName, tag: Tag, new_name: MemoryName) -> ForkResult:
@@ -370,6 +385,9 @@ class RayBackend(VolumeStorage, FamilyOperations):
     async def _ask_owner(self, name: MemoryName, method: str, *args: Any) -> Any:
         return await self._ask(name, "read", method, *args)
 
+    async def _tell_owner(self, name: MemoryName, method: str, *args: Any) -> Any:
+        return await self._ask(name, "write", method, *args)
+
     async def _ask(self, name: MemoryName, door: str, method: str, *args: Any, **options: Any) -> Any:
         return await self._with_memory(name, lambda known: self._call(known, door, method, *args, **options))
 
@@ -378,6 +396,10 @@ class RayBackend(VolumeStorage, FamilyOperations):
         known = await self._find(name)
         try:
             return await attempt(known)
+        except PreconditionFailed as error:
+            if not is_after_loss(error):
+                raise
+            raise _unknown_outcome(name) from error
         except NotFound as error:
             if error.code != _MEMORY_NOT_FOUND:
                 raise
@@ -430,6 +452,14 @@ class RayBackend(VolumeStorage, FamilyOperations):
             limits = replace(limits, device="cuda")
         arguments = (self._storage_url, limits, ray_api.own_node, ray_api.RayMeter)
         return OwnerSpec(place.actor_name, MemoryHost, arguments, place.needs, known.uid)
+
+
+def _unknown_outcome(name: MemoryName) -> Unavailable:
+    """A version that is not there any more, after the process that was asked first was lost."""
+    return Unavailable(
+        f"The process of {name} was lost during the call, which may have been carried out.",
+        hint="Read the memory again, and decide again.",
+    )
 
 
 def _tenant(known: KnownMemory) -> Tenant:

@@ -6,6 +6,7 @@ Storage decides; the actor only saves every ingress the libraries and caches for
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -13,15 +14,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from memory_core.config import MemoryConfig
-from memory_core.errors import NotFound
+from memory_core.errors import NeuralMemoryError, NotFound
 from memory_core.ids import EncoderId, MemoryName, Tag
 from memory_core.results import CheckpointPage, ForkResult, MemoryInfo, MemoryPage
+from memory_core.terms import MemoryTerms
 
 if TYPE_CHECKING:
     from memory_core.volume import Volume
 
 _THREADS: Final = 4
+_SWEEP_S: Final = 10.0
 _T = TypeVar("_T")
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +54,11 @@ class VolumeActor:
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="volume")
         self._opening = threading.Lock()
         self._opened: Volume | None = None
+        self._sweeper: asyncio.Task[None] | None = None
 
-    async def create(self, name: MemoryName, config: MemoryConfig) -> MemoryInfo:
+    async def create(self, name: MemoryName, config: MemoryConfig, terms: MemoryTerms | None) -> MemoryInfo:
         """Create an empty memory; Conflict when the name is taken."""
-        return await self._run(lambda volume: volume.create(name, config))
+        return await self._run(lambda volume: volume.create(name, config, terms))
 
     async def list_memories(self, limit: int, cursor: str | None) -> MemoryPage:
         """One page, in name order."""
@@ -82,7 +87,21 @@ class VolumeActor:
         """Call a method of the volume that moves, checks or cleans what is stored."""
         return await self._run(lambda volume: getattr(volume, method)(*args))
 
+    async def _sweep_forever(self) -> None:
+        """End the memories whose time is over. What fails is tried again, by this process or the next one."""
+        while True:
+            await asyncio.sleep(_SWEEP_S)
+            try:
+                ended = await self._run(lambda volume: volume.delete_expired())
+            except NeuralMemoryError as error:
+                _log.warning("Memories whose time is over could not be ended: %s", error.code)
+                continue
+            for name in ended:
+                _log.info("The memory %s came to the end of its time to live.", name)
+
     async def _run(self, work: Callable[[Volume], _T]) -> _T:
+        if self._sweeper is None:
+            self._sweeper = asyncio.create_task(self._sweep_forever())
         loop = asyncio.get_running_loop()
         return await asyncio.shield(loop.run_in_executor(self._threads, lambda: work(self._volume())))
 

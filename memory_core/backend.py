@@ -43,12 +43,13 @@ from memory_core.results import (
     SurpriseResult,
 )
 from memory_core.storage_backend import StorageBackend
+from memory_core.terms import MemoryTerms, TermsChange, Versions
 
 
 class MemoryBackend(StorageBackend, FamilyBackend, Protocol):
     """Named memories. Every method raises ``NeuralMemoryError`` subclasses only; an unknown name raises NotFound."""
 
-    async def create(self, name: MemoryName, config: MemoryConfig) -> MemoryInfo:
+    async def create(self, name: MemoryName, config: MemoryConfig, terms: MemoryTerms | None = None) -> MemoryInfo:
         """Create an empty memory; Conflict when the name is taken, InvalidInput when the encoder does not fit."""
         ...
 
@@ -60,7 +61,15 @@ class MemoryBackend(StorageBackend, FamilyBackend, Protocol):
         """Counts, hash and capacity of one memory; ``detailed`` also measures how full it is."""
         ...
 
-    async def delete(self, name: MemoryName) -> None:
+    async def change(self, name: MemoryName, change: TermsChange, *, only_if: Versions | None = None) -> MemoryTerms:
+        """Change what may change of a memory.
+
+        ``only_if``, here and below: PreconditionFailed unless the memory has one of these weight hashes at the instant
+        of the change.
+        """
+        ...
+
+    async def delete(self, name: MemoryName, *, only_if: Versions | None = None) -> None:
         """Remove a memory, its journal and checkpoints. Blobs that other memories reach stay."""
         ...
 
@@ -74,8 +83,10 @@ class MemoryBackend(StorageBackend, FamilyBackend, Protocol):
         """Answer from what was learned; changes nothing."""
         ...
 
-    async def surprise(self, name: MemoryName, texts: Sequence[str]) -> tuple[SurpriseResult, ...]:
-        """Novelty of each text; changes nothing."""
+    async def surprise(
+        self, name: MemoryName, texts: Sequence[str], *, domain: str | None = None
+    ) -> tuple[SurpriseResult, ...]:
+        """Novelty of each text, beside all that is known or what is known of a domain; changes nothing."""
         ...
 
     async def explain(self, name: MemoryName, *, top_k: int = 10, domain: str | None = None) -> ExplainResult:
@@ -134,7 +145,14 @@ class MemoryBackend(StorageBackend, FamilyBackend, Protocol):
         """
         ...
 
-    async def forget(self, name: MemoryName, selection: ForgetSelection, *, is_dry_run: bool = False) -> ForgetReceipt:
+    async def forget(
+        self,
+        name: MemoryName,
+        selection: ForgetSelection,
+        *,
+        is_dry_run: bool = False,
+        only_if: Versions | None = None,
+    ) -> ForgetReceipt:
         """Leave out what is chosen, in the state and in every file but published versions; atomic.
 
         A dry run only tells what would go. InvalidInput when the selection makes no sense.
@@ -157,11 +175,13 @@ class MemoryBackend(StorageBackend, FamilyBackend, Protocol):
         """Checkpoints of one memory, newest first."""
         ...
 
-    async def restore(self, name: MemoryName, tag: Tag, *, restore_momentum: bool = True) -> RestoreResult:
+    async def restore(
+        self, name: MemoryName, tag: Tag, *, restore_momentum: bool = True, only_if: Versions | None = None
+    ) -> RestoreResult:
         """Go back to a checkpoint; NotFound (CHECKPOINT_NOT_FOUND) when the tag is unknown."""
         ...
 
-    async def rollback(self, name: MemoryName, seq: Seq) -> RollbackResult:
+    async def rollback(self, name: MemoryName, seq: Seq, *, only_if: Versions | None = None) -> RollbackResult:
         """Go back to an earlier position; NotFound (SEQ_NOT_IN_JOURNAL) when the journal does not reach it any more.
 
         InvalidInput when the memory has never been there.

@@ -55,6 +55,7 @@ from memory_core.results import (
 from memory_core.retelling import Story, retell
 from memory_core.storage.object_store import ObjectStore
 from memory_core.storage.open_store import open_store
+from memory_core.terms import MemoryTerms, Versions
 from memory_core.volume import Volume
 from memory_core.volume_storage import VolumeStorage
 from memory_core.writer import MemoryWriter, WriterSettings
@@ -80,7 +81,7 @@ class LocalBackend(VolumeStorage, FamilyOperations):
         self._keeper: asyncio.Task[None] | None = None
         self._is_closed = False
 
-    async def create(self, name: MemoryName, config: MemoryConfig) -> MemoryInfo:
+    async def create(self, name: MemoryName, config: MemoryConfig, terms: MemoryTerms | None = None) -> MemoryInfo:
         """See MemoryBackend."""
         served = await self._encoders.describe(config.encoder)
         if not _fits(served, config):
@@ -89,18 +90,23 @@ class LocalBackend(VolumeStorage, FamilyOperations):
                 hint=f"Use key_dim={served.key_dim} and the fingerprint of the encoder as it is served.",
                 key_dim=served.key_dim,
             )
-        return await self._in_thread(lambda: self._volume.create(name, config))
+        return await self._in_thread(lambda: self._volume.create(name, config, terms))
 
     async def list_memories(self, *, limit: int = 100, cursor: str | None = None) -> MemoryPage:
         """See MemoryBackend."""
+        for name in await self._in_thread(self._volume.delete_expired):
+            await self._drop(name)
         return await self._in_thread(lambda: self._volume.list_memories(limit, cursor))
 
     async def stats(self, name: MemoryName, *, detailed: bool = False) -> MemoryStats:
         """See MemoryBackend."""
         return await self._with_writer(name, lambda writer: writer.stats(detailed=detailed))
 
-    async def delete(self, name: MemoryName) -> None:
+    async def delete(self, name: MemoryName, *, only_if: Versions | None = None) -> None:
         """See MemoryBackend."""
+        if only_if is not None:
+            await self._with_writer(name, lambda writer: writer.delete(only_if))
+            return
         await self._in_thread(lambda: self._volume.delete(name))
         await self._drop(name)
 
@@ -121,11 +127,13 @@ class LocalBackend(VolumeStorage, FamilyOperations):
         (query,) = await self._encoders.encode(writer.config.encoder, [prompt])
         return await self._with_writer(name, lambda writer: writer.infer(query, options))
 
-    async def surprise(self, name: MemoryName, texts: Sequence[str]) -> tuple[SurpriseResult, ...]:
+    async def surprise(
+        self, name: MemoryName, texts: Sequence[str], *, domain: str | None = None
+    ) -> tuple[SurpriseResult, ...]:
         """See MemoryBackend."""
         writer = await self._writer(name)
         encoded = await self._encoders.encode(writer.config.encoder, texts)
-        return await self._with_writer(name, lambda writer: writer.surprise(encoded))
+        return await self._with_writer(name, lambda writer: writer.surprise(encoded, domain))
 
     async def explain(self, name: MemoryName, *, top_k: int = 10, domain: str | None = None) -> ExplainResult:
         """See MemoryBackend."""
@@ -178,12 +186,21 @@ class LocalBackend(VolumeStorage, FamilyOperations):
         work = self._with_writer(name, lambda writer: writer.consolidate(plan, run_id=run.run_id))
         return await watched(work, run, on_progress)
 
-    async def forget(self, name: MemoryName, selection: ForgetSelection, *, is_dry_run: bool = False) -> ForgetReceipt:
+    async def forget(
+        self,
+        name: MemoryName,
+        selection: ForgetSelection,
+        *,
+        is_dry_run: bool = False,
+        only_if: Versions | None = None,
+    ) -> ForgetReceipt:
         """See MemoryBackend."""
         writer = await self._writer(name)
         texts = await self._with_writer(name, lambda writer: writer.texts_to_forget(selection))
         encoded = await self._encoders.encode(writer.config.encoder, texts) if texts else []
-        return await self._with_writer(name, lambda writer: writer.forget(selection, encoded, is_dry_run=is_dry_run))
+        return await self._with_writer(
+            name, lambda writer: writer.forget(selection, encoded, is_dry_run=is_dry_run, only_if=only_if)
+        )
 
     async def re_encode(self, name: MemoryName, encoder: EncoderId, new_name: MemoryName) -> ReencodeResult:
         """See MemoryBackend."""
@@ -204,13 +221,17 @@ class LocalBackend(VolumeStorage, FamilyOperations):
         """See MemoryBackend."""
         return await self._in_thread(lambda: self._volume.list_checkpoints(name, prefix, limit, cursor))
 
-    async def restore(self, name: MemoryName, tag: Tag, *, restore_momentum: bool = True) -> RestoreResult:
+    async def restore(
+        self, name: MemoryName, tag: Tag, *, restore_momentum: bool = True, only_if: Versions | None = None
+    ) -> RestoreResult:
         """See MemoryBackend."""
-        return await self._with_writer(name, lambda writer: writer.restore(tag, restore_momentum=restore_momentum))
+        return await self._with_writer(
+            name, lambda writer: writer.restore(tag, restore_momentum=restore_momentum, only_if=only_if)
+        )
 
-    async def rollback(self, name: MemoryName, seq: Seq) -> RollbackResult:
+    async def rollback(self, name: MemoryName, seq: Seq, *, only_if: Versions | None = None) -> RollbackResult:
         """See MemoryBackend."""
-        return await self._with_writer(name, lambda writer: writer.rollback(seq))
+        return await self._with_writer(name, lambda writer: writer.rollback(seq, only_if=only_if))
 
     async def fork(self, name: MemoryName, tag: Tag, new_name: MemoryName) -> ForkResult:
         """See MemoryBackend."""
@@ -235,6 +256,9 @@ class LocalBackend(VolumeStorage, FamilyOperations):
 
     async def _ask_owner(self, name: MemoryName, method: str, *args: Any) -> Any:
         return await self._with_writer(name, lambda writer: getattr(writer, method)(*args))
+
+    async def _tell_owner(self, name: MemoryName, method: str, *args: Any) -> Any:
+        return await self._ask_owner(name, method, *args)
 
     async def _story(self, name: MemoryName) -> Story:
         """What a memory was told; also of one whose encoder is not served any more."""

@@ -23,8 +23,10 @@ from memory_core.lifecycle.machine import Life, Phase, step
 from memory_core.owned_memory import OwnedMemory
 from memory_core.progress import OnProgress
 from memory_core.results import EncodedText, ForgetSelection
+from memory_core.storage.catalog import memory_not_found
 from memory_core.storage.lineage import common_observation_count
 from memory_core.storage.records import JournalRecord
+from memory_core.terms import MemoryTerms
 
 OnEffect = Callable[[Effect], None]
 E = TypeVar("E", bound=BaseException)
@@ -60,6 +62,7 @@ class MemoryOwner:
         """``life``: a new one, with its limits and rhythm."""
         self.memory = memory
         self.life = life
+        self.terms = MemoryTerms()
         self._on_effect = on_effect
         self._on_performed = on_performed
         self._group = Group((), lambda _: None)
@@ -71,6 +74,7 @@ class MemoryOwner:
     def require_serving(self) -> None:
         """Raise what a caller of an ended writer needs to know."""
         if self.life.phase is Phase.SERVING:
+            self._require_alive()
             return
         if self.life.phase is Phase.FENCED:
             raise Fenced("Another process took over this memory.", hint="Repeat the request; it reaches the new owner.")
@@ -82,12 +86,20 @@ class MemoryOwner:
             story=" ".join(self.life.story),
         )
 
+    def give_way(self) -> None:
+        """Serve no more: somebody else has claimed the memory, or ended it."""
+        self._report(on.NewerEpochSeen())
+
+    def _require_alive(self) -> None:
+        if self.terms.expires_at is not None and self.terms.is_over(self.memory.now):
+            raise memory_not_found(self.memory.name)
+
     def require_ownership(self) -> None:
         """Raise Fenced when a newer writer claimed the memory, for answers that need no write."""
         try:
             self.memory.verify_epoch()
         except Fenced:
-            self._report(on.NewerEpochSeen())
+            self.give_way()
             raise
 
     def observe(self, group: Group) -> None:

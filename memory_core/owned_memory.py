@@ -116,6 +116,11 @@ class OwnedMemory:
         """The memory's settings."""
         return self.head.config
 
+    @property
+    def now(self) -> datetime:
+        """The time by this memory's clock."""
+        return self._clock()
+
     def weight_hash(self) -> str:
         """Of the current state; kept until the state changes, since hashing reads every weight."""
         if self._weight_hash is None:

@@ -6,6 +6,8 @@ Shapes: N segments, D key_dim, n patterns in use.
 from __future__ import annotations
 
 import math
+import re
+from itertools import islice
 from typing import Final
 
 import numpy as np
@@ -42,11 +44,18 @@ QUERY_SEGMENTS_MAX: Final = 8
 NOT_LEARNED_BELOW: Final = 0.25
 SKIP_BELOW: Final = 0.2
 LEARN_ABOVE: Final = 0.7
+TEMPERATURE_MAX: Final = 2.0
+_TOKEN: Final = re.compile(r"\w+|[^\w\s]")
 
 
-def surprise(state: MemoryState, memory: MemoryName, encoded: EncodedText) -> SurpriseResult:
-    """Novelty of a text: the mean over its passages; the words and the nearest pattern come from the most novel one."""
-    similarity_Sn = state.similarity(to_keys(state, encoded.keys_SD))
+def surprise(
+    state: MemoryState, memory: MemoryName, encoded: EncodedText, domain: str | None = None
+) -> SurpriseResult:
+    """Novelty of a text: the mean over its passages; the words and the nearest pattern come from the most novel one.
+
+    ``domain``: compare only with patterns that have an exemplar of it.
+    """
+    similarity_Sn = _within(state, state.similarity(to_keys(state, encoded.keys_SD)), domain)
     passages = group_passages(encoded.spans)
     spans = [(encoded.spans[passage[0]][0], encoded.spans[passage[-1]][1]) for passage in passages]
     spoken = [analyze(encoded.text[start:end], state.config.language) for start, end in spans]
@@ -71,6 +80,7 @@ def surprise(state: MemoryState, memory: MemoryName, encoded: EncodedText) -> Su
 
 def infer(state: MemoryState, memory: MemoryName, query: EncodedText, options: InferOptions) -> InferResult:
     """Answer from the patterns that the query activates; composed from their exemplars, never invented."""
+    _check_temperature(options)
     keys_SD = pool_keys(to_keys(state, query.keys_SD), QUERY_SEGMENTS_MAX)
     words = words_of_text(query.text, state.config.language)
     allowed = _allowed_slots(state, options)
@@ -82,8 +92,29 @@ def infer(state: MemoryState, memory: MemoryName, query: EncodedText, options: I
     confidence = _confidence(state, scores, allowed[ranked[:2]], words)
     if confidence < NOT_LEARNED_BELOW:
         return InferResult(memory=memory, response="", confidence=confidence, mode="not_learned", patterns=matches)
-    response = _compose(matches)
+    response = _cut(_compose(matches), options.max_tokens)
     return InferResult(memory=memory, response=response, confidence=confidence, mode="recall", patterns=matches)
+
+
+def _within(state: MemoryState, similarity_Sn: np.ndarray, domain: str | None) -> np.ndarray:
+    """Cosines with the patterns of a domain; the others cannot be the nearest. No columns when there are none."""
+    if domain is None:
+        return similarity_Sn
+    allowed = _allowed_slots(state, InferOptions(domain=domain))
+    if not len(allowed):
+        return similarity_Sn[:, :0]
+    only_Sn = np.full_like(similarity_Sn, -np.inf)
+    only_Sn[:, allowed] = similarity_Sn[:, allowed]
+    return only_Sn
+
+
+def _check_temperature(options: InferOptions) -> None:
+    if not 0.0 <= options.temperature <= TEMPERATURE_MAX:
+        raise InvalidInput(
+            f"The temperature must be between 0 and {TEMPERATURE_MAX:g}.", hint="Leave it out for the memory's own."
+        )
+    if options.max_tokens is not None and options.max_tokens < 1:
+        raise InvalidInput("max_tokens must be at least 1.", hint="Leave it out for the whole response.")
 
 
 def _checked_channels(options: InferOptions) -> tuple[Channel, ...]:
@@ -127,8 +158,7 @@ def _matches(
     words: list[WordId],
 ) -> tuple[PatternMatch, ...]:
     total, time = scores.total_n[allowed], _time_of(options)
-    weights = np.exp(total - total.max())
-    weights /= weights.sum()
+    weights = _softmax(total, options.temperature)
     return tuple(
         PatternMatch(
             pattern=PatternId(state.bank.pattern_id(int(allowed[position]))),
@@ -152,6 +182,24 @@ def _ranked(scores_n: np.ndarray, count: int) -> np.ndarray:
         first = np.flatnonzero(scores_n >= np.partition(scores_n, -count)[-count])
     ranked: np.ndarray = first[np.argsort(-scores_n[first], kind="stable")[:count]]
     return ranked
+
+
+def _softmax(total_n: np.ndarray, temperature: float) -> np.ndarray:
+    if not temperature:
+        alone_n = np.zeros(len(total_n))
+        alone_n[_ranked(total_n, 1)] = 1.0
+        return alone_n
+    weights_n: np.ndarray = np.exp((total_n - total_n.max()) / temperature)
+    weights_n /= weights_n.sum()
+    return weights_n
+
+
+def _cut(response: str, max_tokens: int | None) -> str:
+    """The first words and marks; a response that was cut says so."""
+    if max_tokens is None:
+        return response
+    ends = [found.end() for found in islice(_TOKEN.finditer(response), max_tokens + 1)]
+    return response if len(ends) <= max_tokens else f"{response[: ends[-2]]} …"
 
 
 def _confidence(state: MemoryState, scores: ChannelScores, best_two: np.ndarray, words: list[WordId]) -> float:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
 from memory_core.ids import MemoryName, PatternId, RequestId, Seq, Tag
 from memory_core.placement_spec import PlacementSpec
+from memory_core.terms import MemoryTerms
 
 if TYPE_CHECKING:
     import numpy as np
@@ -309,6 +310,7 @@ class MemoryStats:
     parent: str | None
     checkpoint_tags: tuple[Tag, ...]
     durability: str = "group"
+    terms: MemoryTerms = field(default_factory=MemoryTerms)
     capacity: CapacityReport | None = None
 
 
@@ -318,10 +320,13 @@ class InferOptions:
 
     pattern_limit: patterns returned. domain, metadata: keep only exemplars that match all given values. occurred_from,
     occurred_to: keep only those that occurred in between (ISO 8601, inclusive; a date means its whole day).
-    channels: score with these only (None: all of ``CHANNELS``).
+    channels: score with these only (None: all of ``CHANNELS``). temperature: 0 to 2, flattens the weights of the
+    patterns; at 0 the strongest has it all. max_tokens: words and marks of the response at most.
     """
 
     pattern_limit: int = 5
+    temperature: float = 1.0
+    max_tokens: int | None = None
     channels: tuple[Channel, ...] | None = None
     domain: str | None = None
     metadata: Metadata = field(default_factory=dict)
@@ -343,6 +348,7 @@ class ForgetSelection:
 
     subject: all of its content words are in the exemplar. seq_from, seq_to: positions, both inclusive. occurred_from,
     occurred_to: ISO 8601 times, both inclusive (a date means its whole day); an exemplar without one does not match.
+    metadata: values that the exemplar must have, such as its source.
     """
 
     subject: str | None = None
@@ -351,6 +357,7 @@ class ForgetSelection:
     seq_to: int | None = None
     occurred_from: str | None = None
     occurred_to: str | None = None
+    metadata: Metadata = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 from memory_core.config import MemoryConfig
-from memory_core.ids import MemoryName, Seq, Tag
+from memory_core.ids import Epoch, MemoryName, Seq, Tag
 from memory_core.portable import (
     archive_head,
     blob_of,
@@ -26,8 +26,10 @@ from memory_core.storage.lineage import NEW_LINEAGE
 from memory_core.storage.manifest import Snapshot
 from memory_core.storage.object_store import ObjectStore
 from memory_core.storage.retention import expired, read_policy, write_policy
+from memory_core.storage.terms_files import delete_expired, write_terms
 from memory_core.storage.verify import Verifier
 from memory_core.storage_results import CollectResult, ImportResult, PruneResult, RetentionPolicy, VerifyReport
+from memory_core.terms import MemoryTerms
 from memory_core.writer import MemoryWriter, WriterSettings
 
 
@@ -40,9 +42,19 @@ class Volume:
         self._catalog = Catalog(store)
         self._shelf = CheckpointShelf(store, self._catalog)
 
-    def create(self, name: MemoryName, config: MemoryConfig) -> MemoryInfo:
+    def create(self, name: MemoryName, config: MemoryConfig, terms: MemoryTerms | None = None) -> MemoryInfo:
         """An empty memory; Conflict (MEMORY_EXISTS) when the name is taken. Writes no tensors."""
-        return self._catalog.create(name, config, initial_snapshot(config), self._now())
+        wanted = terms or MemoryTerms()
+
+        def prepare(uid: str) -> None:
+            if wanted != MemoryTerms():
+                write_terms(self.store, uid, name, Epoch(0), wanted.starting(self._settings.clock()))
+
+        return self._catalog.create(name, config, initial_snapshot(config), self._now(), prepare=prepare)
+
+    def delete_expired(self) -> list[MemoryName]:
+        """Delete the memories whose time is over; their names."""
+        return delete_expired(self.store, self._settings.clock())
 
     def find(self, name: MemoryName) -> MemoryEntry:
         """What the name means now; NotFound (MEMORY_NOT_FOUND)."""

@@ -18,6 +18,7 @@ from memory_core.storage_results import (
     RetentionPolicy,
     VerifyReport,
 )
+from memory_core.terms import MemoryTerms, TermsChange, Versions
 
 ARCHIVE_BYTES_MAX: Final = 16 << 30
 
@@ -34,6 +35,15 @@ class VolumeStorage:
     async def _ask_owner(self, name: MemoryName, method: str, *args: Any) -> Any:
         """Call a method of the writer of a memory."""
         raise NotImplementedError
+
+    async def _tell_owner(self, name: MemoryName, method: str, *args: Any) -> Any:
+        """Call a method of the writer of a memory that changes it."""
+        raise NotImplementedError
+
+    async def change(self, name: MemoryName, change: TermsChange, *, only_if: Versions | None = None) -> MemoryTerms:
+        """See MemoryBackend."""
+        terms: MemoryTerms = await self._tell_owner(name, "change", change, only_if)
+        return terms
 
     async def export(self, name: MemoryName, *, tag: Tag | None = None, form: ExportFormat = "nmem") -> Export:
         """See StorageBackend."""

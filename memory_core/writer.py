@@ -20,7 +20,7 @@ from memory_core.adoption import adopt
 from memory_core.config import MemoryConfig
 from memory_core.consolidation.forget import LISTED_MAX
 from memory_core.durability import Durability
-from memory_core.errors import Fenced, Internal, InvalidInput, LearningFailed, ReadOnly, Unavailable
+from memory_core.errors import Fenced, Internal, InvalidInput, LearningFailed, Unavailable
 from memory_core.export_shelf import ExportShelf
 from memory_core.family_results import PromoteResult
 from memory_core.group_commit import GroupCommit, Waiting
@@ -59,9 +59,12 @@ from memory_core.state import MemoryState
 from memory_core.storage.archive import ArchiveHead, Member
 from memory_core.storage.object_store import ObjectStore
 from memory_core.storage.records import JournalRecord
+from memory_core.storage.terms_files import read_terms
 from memory_core.storage_results import RetentionPolicy
 from memory_core.stored_states import StoredStates
+from memory_core.terms import Versions
 from memory_core.writer_insight import WriterInsight
+from memory_core.writer_terms import WriterTerms
 
 WaitingObserve = Waiting[ObserveRequest, ObserveResult]
 T = TypeVar("T")
@@ -89,7 +92,7 @@ class WriterSettings:
     on_performed: OnPerformed | None = None
 
 
-class MemoryWriter(WriterInsight):
+class MemoryWriter(WriterInsight, WriterTerms):
     """Owns a memory from ``open`` to ``close``. All methods may be called from any thread; they block."""
 
     _groups: GroupCommit[ObserveRequest, ObserveResult]
@@ -115,6 +118,7 @@ class MemoryWriter(WriterInsight):
         writer = cls(store, name, settings or WriterSettings())
         with writer._lane:
             writer._owner.drive(on.OpenRequested())
+            writer._owner.terms = read_terms(store, writer.uid)
         writer._start_groups()
         return writer
 
@@ -171,6 +175,7 @@ class MemoryWriter(WriterInsight):
         The same request id with the same content gets its first answer again, with other content Conflict
         (IDEMPOTENCY_MISMATCH). Raises ReadOnly, InvalidInput, TooLarge, Saturated, LearningFailed, Fenced, Unavailable.
         """
+        self._require_learning("Use infer and surprise.")
         request = accept_observe(self.config, observations, options or ObserveOptions())
         return self._groups.submit(request)
 
@@ -180,11 +185,11 @@ class MemoryWriter(WriterInsight):
             self._owner.require_serving()
             return engine.infer(self._memory.state, self._name, query, options or InferOptions())
 
-    def surprise(self, texts: Sequence[EncodedText]) -> tuple[SurpriseResult, ...]:
+    def surprise(self, texts: Sequence[EncodedText], domain: str | None = None) -> tuple[SurpriseResult, ...]:
         """Novelty of each text; changes nothing."""
         with self._memory.state_lock:
             self._owner.require_serving()
-            return tuple(engine.surprise(self._memory.state, self._name, text) for text in texts)
+            return tuple(engine.surprise(self._memory.state, self._name, text, domain) for text in texts)
 
     def consolidate(self, plan: engine.ConsolidationPlan | None = None, *, run_id: str = "") -> ConsolidateResult:
         """Merge and rehearse; after a crash the memory is as before or as after.
@@ -192,8 +197,7 @@ class MemoryWriter(WriterInsight):
         Under its ``run_id`` (default: a new one) others can look how far it is, or cancel it: then Conflict
         (CANCELLED), with the memory as it was.
         """
-        if self.config.is_read_only:
-            raise ReadOnly("This memory does not learn: its learning rate is 0.", hint="Nothing to consolidate.")
+        self._require_learning("There is nothing to consolidate.")
         with self._board.run(run_id or uuid.uuid4().hex) as told, self._lane:
             self._owner.require_serving()
             self._owner.consolidate(plan or engine.ConsolidationPlan(), told)
@@ -220,17 +224,22 @@ class MemoryWriter(WriterInsight):
             return engine.cut(self._memory.state, selection).texts_to_encode
 
     def forget(
-        self, selection: ForgetSelection, encoded: Sequence[EncodedText] = (), *, is_dry_run: bool = False
+        self,
+        selection: ForgetSelection,
+        encoded: Sequence[EncodedText] = (),
+        *,
+        is_dry_run: bool = False,
+        only_if: Versions | None = None,
     ) -> ForgetReceipt:
         """Leave out what is chosen, in the state and in every file but the versions that somebody published.
 
         After a crash the state is the old or the new one. Versions that nobody asked for go when they hold it.
 
         Also when nothing is chosen the files are rewritten: a request whose first answer was lost is completed by a
-        repetition. Raises InvalidInput, Unavailable, or Fenced.
+        repetition. Raises InvalidInput, PreconditionFailed, Unavailable, or Fenced.
         """
         with self._lane:
-            self._owner.require_serving()
+            self._require_version(only_if)
             memory = self._memory
             removed = engine.cut(memory.state, selection).removed
             if is_dry_run:
@@ -275,10 +284,12 @@ class MemoryWriter(WriterInsight):
         """Checkpoints, newest first."""
         return self._memory.shelf.list_page(self._name, prefix, limit, cursor)
 
-    def restore(self, tag: Tag, *, restore_momentum: bool = True) -> RestoreResult:
+    def restore(
+        self, tag: Tag, *, restore_momentum: bool = True, only_if: Versions | None = None
+    ) -> RestoreResult:
         """Go back to a checkpoint; NotFound (CHECKPOINT_NOT_FOUND) when the tag is unknown."""
         with self._lane:
-            self._owner.require_serving()
+            self._require_version(only_if)
             lost = self._owner.go_back(on.RestoreRequested(tag, restore_momentum))
             return RestoreResult(
                 memory=self._name,
@@ -294,13 +305,13 @@ class MemoryWriter(WriterInsight):
             self._owner.require_serving()
             return adopt(self._owner, fork, tag, previous_tag)
 
-    def rollback(self, seq: Seq) -> RollbackResult:
+    def rollback(self, seq: Seq, *, only_if: Versions | None = None) -> RollbackResult:
         """Go back to an earlier position that the journal still reaches.
 
         NotFound (SEQ_NOT_IN_JOURNAL), or InvalidInput for a position that was never reached.
         """
         with self._lane:
-            self._owner.require_serving()
+            self._require_version(only_if)
             if not 0 <= seq <= self._memory.seq:
                 raise InvalidInput(
                     f"Position {seq} is not one of 0..{self._memory.seq}, where {self._name} has been.",
@@ -351,6 +362,7 @@ class MemoryWriter(WriterInsight):
                 parent=memory.head.parent,
                 checkpoint_tags=tags,
                 durability=str(self._durability),
+                terms=self.terms,
                 capacity=engine.measure_capacity(state) if detailed else None,
             )
 

@@ -13,7 +13,6 @@ from typing import Final
 
 from memory_core import engine
 from memory_core.config import MemoryConfig
-from memory_core.errors import ReadOnly
 from memory_core.ids import MemoryName, Tag
 from memory_core.insight_results import (
     AttentionMap,
@@ -44,6 +43,10 @@ class WriterInsight(ABC):
     @abstractmethod
     def config(self) -> MemoryConfig:
         """The memory's settings."""
+
+    @abstractmethod
+    def _require_learning(self, instead: str) -> None:
+        """Raise ReadOnly, with what to do instead."""
 
     @abstractmethod
     def looking(self) -> AbstractContextManager[MemoryState]:
@@ -96,8 +99,7 @@ class WriterInsight(ABC):
         repeated merge learns what is missing and nothing twice. Raises what ``observe`` raises, NotFound, and
         Conflict (ENCODER_MISMATCH).
         """
-        if self.config.is_read_only:
-            raise ReadOnly("This memory does not learn: its learning rate is 0.", hint="Merge into one that learns.")
+        self._require_learning("Merge into one that learns.")
         other_tag = tag or self._stored.newest_tag(other)
         taught = self._stored.load(other, other_tag)
         with self._merging:

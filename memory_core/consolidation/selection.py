@@ -12,20 +12,22 @@ from memory_core.results import Exemplar, ForgetSelection
 from memory_core.time_range import TimeRange
 
 SUBJECT_LENGTH_MAX: Final = 1_024
+_MISSING: Final = object()
 
 
 class Chooser:
     """A selection, checked and ready to be asked about many exemplars. Raises InvalidInput when it makes no sense."""
 
     def __init__(self, selection: ForgetSelection, language: str) -> None:
-        if all(getattr(selection, item.name) in (None, ()) for item in fields(selection)):
+        if all(getattr(selection, item.name) in (None, (), {}) for item in fields(selection)):
             raise InvalidInput(
-                "Nothing says what shall be forgotten.", hint="Give a subject, pattern ids, or a range of time."
+                "Nothing says what shall be forgotten.", hint="Give a subject, pattern ids, metadata, or a range of time."
             )
         self._language = language
         self._words = None if selection.subject is None else _subject_words(selection.subject, language)
         self._patterns = frozenset(selection.patterns)
         self._first, self._last = selection.seq_from, selection.seq_to
+        self._metadata = selection.metadata
         self._time = TimeRange.between(selection.occurred_from, selection.occurred_to)
 
     def is_about(self, text: str) -> bool:
@@ -39,6 +41,7 @@ class Chooser:
             and (self._first is None or exemplar.seq >= self._first)
             and (self._last is None or exemplar.seq <= self._last)
             and self._time.holds(exemplar.occurred_at)
+            and all(exemplar.metadata.get(name, _MISSING) == value for name, value in self._metadata.items())
             and (self._words is None or self.is_about(exemplar.text))
         )
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 import contextlib
 import time
 import uuid
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from memory_core.config import MemoryConfig
-from memory_core.errors import Conflict, NeuralMemoryError, NotFound, Unavailable
+from memory_core.errors import Conflict, Fenced, NeuralMemoryError, NotFound, Unavailable
 from memory_core.ids import Epoch, MemoryName
 from memory_core.placement_spec import PlacementSpec
 from memory_core.results import MemoryInfo, MemoryPage
@@ -64,10 +65,20 @@ class Catalog:
         if self._store.exists(keys.name(name)):
             raise _memory_exists(name)
 
-    def create(
-        self, name: MemoryName, config: MemoryConfig, snapshot: Snapshot, created_at: str, parent: str | None = None
+    def create(  # noqa: PLR0913  what a memory is made of
+        self,
+        name: MemoryName,
+        config: MemoryConfig,
+        snapshot: Snapshot,
+        created_at: str,
+        *,
+        parent: str | None = None,
+        prepare: Callable[[str], None] = lambda uid: None,
     ) -> MemoryInfo:
-        """Publish a memory that starts from a snapshot of shared blobs; Conflict (MEMORY_EXISTS) when taken."""
+        """Publish a memory that starts from a snapshot of shared blobs; Conflict (MEMORY_EXISTS) when taken.
+
+        ``prepare`` is called with its uid before anybody can find it.
+        """
         self.require_free(name)
         uid = uuid.uuid4().hex
         info = MemoryInfo(
@@ -82,6 +93,7 @@ class Catalog:
         )
         started_at_s = time.monotonic()
         self._write_first_head(uid, config, snapshot, created_at, parent)
+        prepare(uid)
         if time.monotonic() - started_at_s > _CREATE_MAX_S:
             self._delete_all(uid)
             raise Unavailable("Creating the memory took too long.", hint="Repeat the request.")
@@ -105,10 +117,15 @@ class Catalog:
             next_cursor=None if is_last else names[-1],
         )
 
-    def delete(self, name: MemoryName) -> None:
-        """Fence the writer, unpublish the name, remove all that is the memory's own. Shared blobs stay."""
+    def delete(self, name: MemoryName, *, last_epoch: Epoch | None = None) -> None:
+        """Fence the writer, unpublish the name, remove all that is the memory's own. Shared blobs stay.
+
+        ``last_epoch``: of the writer that asks for it; Fenced when another one claimed the memory since.
+        """
         entry = self.find(name)
-        epochs.claim(self._store, entry.uid)
+        claimed = epochs.claim(self._store, entry.uid)
+        if last_epoch is not None and claimed != last_epoch + 1:
+            raise Fenced("Another process took over this memory.", hint="Repeat the request.")
         self._store.delete(keys.name(name))
         self._store.delete(line_key(entry.uid, entry.info))
         self._delete_all(entry.uid)

@@ -12,6 +12,8 @@
     memories/<uid>/journal/<epoch>/<segment>.log     records since a head
     memories/<uid>/checkpoints/<tag>.json            published versions
     memories/<uid>/retention.json                    which of them may be pruned
+    memories/<uid>/terms/<epoch>-<number>.json       what of the memory may change; the greatest key counts
+    expiries/<time>!<uid>!<name>                     when a memory may end: see ``terms_files``
     pins/<id>, condemned/<id>                        blobs about to be named, about to be deleted: see ``pins``
     jobs/plans/<job>.json, jobs/progress/<job>.json  what a batch job does, and how far it is
     jobs/runs/<job>/<run>.json, jobs/cancelled/<job>.json   one claim per run; that it shall stop
@@ -33,6 +35,7 @@ PINS = "pins/"
 CONDEMNED = "condemned/"
 PROBES = "probes/"
 JOB_PLANS = "jobs/plans/"
+EXPIRIES = "expiries/"
 
 
 def volume() -> str:
@@ -153,6 +156,33 @@ def job_reject_lists(job: str) -> str:
 def job_rejects(job: str, window: int) -> str:
     """Those of one window."""
     return f"{job_reject_lists(job)}{window:010d}.jsonl"
+
+
+def all_terms(uid: str) -> str:
+    """All terms of a memory."""
+    return f"memories/{uid}/terms/"
+
+
+def terms(uid: str, owner: Epoch, number: int) -> str:
+    """Terms as one writer put them."""
+    return f"{all_terms(uid)}{owner:010d}-{number:010d}.json"
+
+
+def term_number(key: str, owner: Epoch) -> int:
+    """The number in a key of ``terms`` when it is of this writer, else 0."""
+    epoch, _, number = last_part(key).partition("-")
+    return int(number) if int(epoch) == owner else 0
+
+
+def expiry(expires_at: str, uid: str, memory: MemoryName) -> str:
+    """The end of a memory. ``!`` is in no time, uid or name."""
+    return f"{EXPIRIES}{expires_at}!{uid}!{memory}"
+
+
+def parts_of_expiry(key: str) -> tuple[str, MemoryName]:
+    """Uid and name in a key of ``expiry``."""
+    _, uid, memory = key.removeprefix(EXPIRIES).split("!", 2)
+    return uid, MemoryName(memory)
 
 
 def last_part(key: str) -> str:
