@@ -15,11 +15,11 @@ from cluster.json_log import log_as_json
 from cluster.ray_backend import RayBackend
 from cluster.tracing import install_tracer
 from deployments.access.audit import AuditTrail
-from deployments.access.authentication import KeyDoor, OpenDoor, ReadingDoor
+from deployments.access.authentication import ReadingDoor
 from deployments.access.authorized_backend import AuthorizedBackend
 from deployments.access.authorized_jobs import AuthorizedJobs
+from deployments.access.doors import authenticator_of, resource_of
 from deployments.access.exposure import operators_shelf
-from deployments.access.key_shelf import KeyShelf
 from deployments.chat.shared_transcripts import SharedTranscripts
 from deployments.cluster_settings import cluster_settings
 from deployments.conversations import build_chat
@@ -64,7 +64,7 @@ class Ingress:
         audit = AuditTrail(store)
         backend = AuthorizedBackend(actors, audit, actors.owner_pid, placement=actors.placement, restart=actors.restart)
         default_encoder = EncoderId(settings.encoder)
-        door = KeyDoor(KeyShelf(store).find) if settings.needs_keys else OpenDoor()
+        door = authenticator_of(settings, store)
         house = House(backend=backend, encoders=encoders, encoder=default_encoder, defaults=settings.memory_defaults)
         desk = JobDesk(store, settings.storage_url, cluster)
         api = build_api(
@@ -79,6 +79,7 @@ class Ingress:
                 max_import_bytes=settings.max_import_bytes,
                 owner_pid=backend.owner_pid,
                 authenticator=ReadingDoor(door) if settings.is_read_only else door,
+                resource=resource_of(settings),
                 placement=backend.placement,
                 restart=backend.restart,
                 memory_defaults=settings.memory_defaults,

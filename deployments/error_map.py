@@ -9,6 +9,7 @@ from typing import Any, Final
 from memory_core import errors
 
 RETRY_AFTER_DEFAULT_S: Final = 1.0
+CHALLENGE: Final = "challenge"
 
 HTTP_STATUS: Final[dict[type[errors.NeuralMemoryError], int]] = {
     errors.NotFound: 404,
@@ -61,9 +62,18 @@ def retry_after_s(error: errors.NeuralMemoryError) -> float | None:
 
 def error_headers(error: errors.NeuralMemoryError) -> dict[str, str]:
     """What HTTP says about an error beside its body."""
-    headers = {"WWW-Authenticate": "Bearer"} if isinstance(error, errors.Unauthenticated) else {}
+    headers = _challenge(error)
     wait_s = retry_after_s(error)
     return headers if wait_s is None else {**headers, "Retry-After": str(math.ceil(wait_s))}
+
+
+def _challenge(error: errors.NeuralMemoryError) -> dict[str, str]:
+    if isinstance(error, errors.Unauthenticated):
+        return {"WWW-Authenticate": str(error.context.get(CHALLENGE, "Bearer"))}
+    scope = error.context.get("scope")
+    if isinstance(error, errors.Forbidden) and scope is not None:
+        return {"WWW-Authenticate": f'Bearer error="insufficient_scope", scope="{scope}"'}
+    return {}
 
 
 def error_content(error: errors.NeuralMemoryError) -> dict[str, Any]:

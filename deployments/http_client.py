@@ -59,6 +59,7 @@ from memory_core.results import (
     RollbackResult,
     SurpriseResult,
 )
+from memory_core.terms import MemoryTerms, TermsChange, Versions
 
 TIMEOUT_DEFAULT_S: Final = 120.0
 _CONNECT_TIMEOUT_S: Final = 5.0
@@ -104,9 +105,11 @@ class RemoteBackend(RemoteStorage, RemoteJobs):
             base_url=self.base_url, timeout=timeout, headers=headers, transport=transport, trust_env=False
         )
 
-    async def create(self, name: MemoryName, config: MemoryConfig) -> MemoryInfo:
+    async def create(self, name: MemoryName, config: MemoryConfig, terms: MemoryTerms | None = None) -> MemoryInfo:
         """See MemoryBackend."""
-        return await self.create_chosen(name, config.to_dict())
+        wanted = terms or MemoryTerms()
+        said = {"description": wanted.description, "read_only": wanted.is_read_only, "ttl_s": wanted.ttl_s or 0.0}
+        return await self.create_chosen(name, {"class": wanted.kind, **said, **config.to_dict()})
 
     async def create_chosen(self, name: MemoryName, chosen: dict[str, Any]) -> MemoryInfo:
         """Create with some settings chosen; the service decides the rest."""
@@ -120,9 +123,16 @@ class RemoteBackend(RemoteStorage, RemoteJobs):
         """See MemoryBackend."""
         return await self._ask(MemoryStats, "GET", _path(name), params={"detailed": detailed} if detailed else {})
 
-    async def delete(self, name: MemoryName) -> None:
+    async def change(self, name: MemoryName, change: TermsChange, *, only_if: Versions | None = None) -> MemoryTerms:
         """See MemoryBackend."""
-        await self._send("DELETE", _path(name))
+        body = _present(description=change.description, read_only=change.is_read_only, ttl_s=change.ttl_s)
+        if change.ttl_s == 0:
+            body["ttl_s"] = None
+        return await self._ask(MemoryTerms, "PATCH", _path(name), body, headers=_if_match(only_if))
+
+    async def delete(self, name: MemoryName, *, only_if: Versions | None = None) -> None:
+        """See MemoryBackend."""
+        await self._send("DELETE", _path(name), headers=_if_match(only_if))
 
     async def observe(
         self, name: MemoryName, observations: Sequence[Observation], options: ObserveOptions
@@ -136,9 +146,11 @@ class RemoteBackend(RemoteStorage, RemoteJobs):
         body = _present(prompt=prompt, **asdict(options))
         return await self._ask(InferResult, "POST", _path(name, "infer"), body)
 
-    async def surprise(self, name: MemoryName, texts: Sequence[str]) -> tuple[SurpriseResult, ...]:
+    async def surprise(
+        self, name: MemoryName, texts: Sequence[str], *, domain: str | None = None
+    ) -> tuple[SurpriseResult, ...]:
         """See MemoryBackend."""
-        answer = await self._send("POST", _path(name, "surprise"), {"texts": list(texts)})
+        answer = await self._send("POST", _path(name, "surprise"), _present(texts=list(texts), domain=domain))
         return _parse(tuple[SurpriseResult, ...], _json_object(answer).get("results"))
 
     async def explain(self, name: MemoryName, *, top_k: int = 10, domain: str | None = None) -> ExplainResult:
@@ -202,10 +214,17 @@ class RemoteBackend(RemoteStorage, RemoteJobs):
                         on_progress(data["fraction"], data["phase"])
         raise Unavailable("The answer ended early; nothing may have changed.", hint="Look at the memory, try again.")
 
-    async def forget(self, name: MemoryName, selection: ForgetSelection, *, is_dry_run: bool = False) -> ForgetReceipt:
+    async def forget(
+        self,
+        name: MemoryName,
+        selection: ForgetSelection,
+        *,
+        is_dry_run: bool = False,
+        only_if: Versions | None = None,
+    ) -> ForgetReceipt:
         """See MemoryBackend."""
         body = _present(**asdict(selection), dry_run=is_dry_run)
-        return await self._ask(ForgetReceipt, "POST", _path(name, "forget"), body)
+        return await self._ask(ForgetReceipt, "POST", _path(name, "forget"), body, headers=_if_match(only_if))
 
     async def re_encode(self, name: MemoryName, encoder: EncoderId, new_name: MemoryName) -> ReencodeResult:
         """See MemoryBackend."""
@@ -226,14 +245,17 @@ class RemoteBackend(RemoteStorage, RemoteJobs):
         params = _present(prefix=prefix, limit=limit, cursor=cursor)
         return await self._ask(CheckpointPage, "GET", _path(name, "checkpoints"), params=params)
 
-    async def restore(self, name: MemoryName, tag: Tag, *, restore_momentum: bool = True) -> RestoreResult:
+    async def restore(
+        self, name: MemoryName, tag: Tag, *, restore_momentum: bool = True, only_if: Versions | None = None
+    ) -> RestoreResult:
         """See MemoryBackend."""
         body = {"tag": tag, "restore_momentum": restore_momentum}
-        return await self._ask(RestoreResult, "POST", _path(name, "restore"), body)
+        return await self._ask(RestoreResult, "POST", _path(name, "restore"), body, headers=_if_match(only_if))
 
-    async def rollback(self, name: MemoryName, seq: Seq) -> RollbackResult:
+    async def rollback(self, name: MemoryName, seq: Seq, *, only_if: Versions | None = None) -> RollbackResult:
         """See MemoryBackend."""
-        return await self._ask(RollbackResult, "POST", _path(name, "rollback"), {"to_seq": seq})
+        body, headers = {"to_seq": seq}, _if_match(only_if)
+        return await self._ask(RollbackResult, "POST", _path(name, "rollback"), body, headers=headers)
 
     async def fork(self, name: MemoryName, tag: Tag, new_name: MemoryName) -> ForkResult:
         """See MemoryBackend."""
@@ -330,6 +352,10 @@ async def _events(answer: httpx.Response) -> AsyncIterator[tuple[str, Any]]:
 def _is_repeatable(method: str, path: str) -> bool:
     # What creates something new can have happened although its answer was lost; observe carries its own key.
     return method == "GET" or path.rpartition("/")[2] in _REPEATABLE
+
+
+def _if_match(only_if: Versions | None) -> dict[str, str]:
+    return {} if only_if is None else {"If-Match": ", ".join(f'"{version}"' for version in only_if)}
 
 
 def _path(name: MemoryName, action: str = "") -> str:

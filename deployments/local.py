@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from deployments.memory_spec import complete_config
+from deployments.memory_spec import complete_spec
 from deployments.settings import Settings
 from memory_core.durability import Durability
 from memory_core.encoding.registry import LocalEncoderPool
@@ -30,7 +30,8 @@ class LocalConnection(LocalBackend):
 
     async def create_chosen(self, name: MemoryName, chosen: dict[str, Any]) -> MemoryInfo:
         """Create with some settings chosen and the rest decided by the encoder."""
-        return await self.create(name, await complete_config(self._pool, self._default_encoder, chosen, self._defaults))
+        spec = await complete_spec(self._pool, self._default_encoder, chosen, self._defaults)
+        return await self.create(name, spec.config, spec.terms)
 
     async def close(self) -> None:
         """See MemoryBackend."""

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from deployments.mcp.caller import Caller
 from deployments.mcp.server import build_server
 from deployments.mcp.web import mount
-from deployments.memory_spec import complete_config
+from deployments.memory_spec import complete_spec
 from deployments.settings import Settings
 from memory_core.backend import MemoryBackend
 from memory_core.encoding.encoder import EncoderPool
@@ -24,7 +24,8 @@ def mount_mcp(api: FastAPI, settings: Settings, backend: MemoryBackend, encoders
     default_encoder, defaults = EncoderId(settings.encoder), settings.memory_defaults
 
     async def create_chosen(name: MemoryName, chosen: dict[str, Any]) -> MemoryInfo:
-        return await backend.create(name, await complete_config(encoders, default_encoder, chosen, defaults))
+        spec = await complete_spec(encoders, default_encoder, chosen, defaults)
+        return await backend.create(name, spec.config, spec.terms)
 
     async def find_caller(request: object | None) -> Caller:
         assert isinstance(request, Request)

@@ -132,6 +132,18 @@ class Settings(BaseSettings):
         default="auto",
         description="`keys` asks every caller, `open` nobody, `auto` all when others than here can call.",
     )
+    public_url: str = Field(
+        default="", description="URL under which clients know this service, and for which their tokens are."
+    )
+    oauth_issuer: str = Field(default="", description="Whose OAuth access tokens are taken beside keys.")
+    oauth_jwks_url: str = Field(default="", description="Where that issuer publishes its keys, an https URL.")
+    oauth_audience: str = Field(default="", description="Another audience whose tokens are taken.")
+    oauth_tenant_claim: str = Field(
+        default="tenant", description="Claim that names a token's tenant. Empty: all belong to the default one."
+    )
+    oauth_memories_claim: str = Field(
+        default="", description="Claim with the names, such as `team-*`, that a token is for. Empty: all."
+    )
     neural_memory_api_key: SecretStr | None = Field(
         default=None, description="Key that commands here send, and that a service which asks for keys admits."
     )
@@ -207,6 +219,15 @@ class Settings(BaseSettings):
             return None if raw is None else parse_memory_name(raw)
         except InvalidInput as error:
             raise ValueError(error.message) from error
+
+    @model_validator(mode="after")
+    def _whole_oauth(self) -> Settings:
+        local = ("http://127.0.0.1", "http://localhost")
+        if self.oauth_issuer and not self.oauth_jwks_url.startswith(("https://", *local)):
+            raise ValueError("OAUTH_ISSUER needs OAUTH_JWKS_URL, an https URL.")
+        if self.oauth_issuer and self.auth == "open":
+            raise ValueError("AUTH=open and OAUTH_ISSUER exclude each other.")
+        return self
 
     @field_validator("memory_storage_path")
     @classmethod
@@ -297,7 +318,12 @@ class Settings(BaseSettings):
     @property
     def needs_keys(self) -> bool:
         """True when every caller must show a key."""
-        return self.auth == "keys" or (self.auth == "auto" and not self.is_loopback)
+        return self.auth == "keys" or bool(self.oauth_issuer) or (self.auth == "auto" and not self.is_loopback)
+
+    @property
+    def resource_url(self) -> str:
+        """Under which URL clients know this service."""
+        return (self.public_url or self.base_url).rstrip("/")
 
     @property
     def api_key(self) -> str | None:

@@ -46,6 +46,14 @@ def parse_memory_name(raw: object) -> MemoryName:
     return MemoryName(_parse_path_part(raw, "memory name", NAME_LENGTH_MAX))
 
 
+def shown_name(stored: str) -> str:
+    """A stored name without what a door put before it to keep tenants apart: all up to the last ``~``.
+
+    No name that is asked for has that character. What leaves a volume, such as an archive, tells the rest only.
+    """
+    return stored.rpartition("~")[2]
+
+
 def parse_tag(raw: object) -> Tag:
     """Check a checkpoint tag such as ``v1.0`` or ``pre-experiment``; raises InvalidInput."""
     return Tag(_parse_path_part(raw, "tag", TAG_LENGTH_MAX))

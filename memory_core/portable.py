@@ -9,7 +9,7 @@ from typing import Any
 
 from memory_core.config import MemoryConfig
 from memory_core.errors import CorruptData, InvalidInput, NeuralMemoryError
-from memory_core.ids import BlobId
+from memory_core.ids import BlobId, shown_name
 from memory_core.results import Exemplar
 from memory_core.state import MemoryState
 from memory_core.storage import keys
@@ -32,7 +32,12 @@ def archive_head(
     facts = snapshot.to_dict()
     del facts["blobs"], facts["size_bytes"]
     return ArchiveHead(
-        memory=memory, tag=tag, description=description, config=config.to_dict(), facts=facts, members=members
+        memory=shown_name(memory),
+        tag=tag,
+        description=description,
+        config=config.to_dict(),
+        facts=facts,
+        members=members,
     )
 
 

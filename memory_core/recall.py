@@ -48,9 +48,7 @@ TEMPERATURE_MAX: Final = 2.0
 _TOKEN: Final = re.compile(r"\w+|[^\w\s]")
 
 
-def surprise(
-    state: MemoryState, memory: MemoryName, encoded: EncodedText, domain: str | None = None
-) -> SurpriseResult:
+def surprise(state: MemoryState, memory: MemoryName, encoded: EncodedText, domain: str | None = None) -> SurpriseResult:
     """Novelty of a text: the mean over its passages; the words and the nearest pattern come from the most novel one.
 
     ``domain``: compare only with patterns that have an exemplar of it.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 from memory_core.config import MemoryConfig
-from memory_core.ids import Epoch, MemoryName, Seq, Tag
+from memory_core.ids import Epoch, MemoryName, Seq, Tag, shown_name
 from memory_core.portable import (
     archive_head,
     blob_of,
@@ -103,7 +103,7 @@ class Volume:
             self._catalog.create(name, MemoryConfig.from_dict(head.config), snapshot, self._now())
         return ImportResult(
             memory=name,
-            source=head.memory if head.tag is None else f"{head.memory}@{head.tag}",
+            source=shown_name(head.memory) if head.tag is None else f"{shown_name(head.memory)}@{head.tag}",
             weight_hash=snapshot.weight_hash,
             observation_count=snapshot.observation_count,
             pattern_count=snapshot.pattern_count,

@@ -92,7 +92,7 @@ class WriterSettings:
     on_performed: OnPerformed | None = None
 
 
-class MemoryWriter(WriterInsight, WriterTerms):
+class MemoryWriter(WriterTerms, WriterInsight):
     """Owns a memory from ``open`` to ``close``. All methods may be called from any thread; they block."""
 
     _groups: GroupCommit[ObserveRequest, ObserveResult]
@@ -284,9 +284,7 @@ class MemoryWriter(WriterInsight, WriterTerms):
         """Checkpoints, newest first."""
         return self._memory.shelf.list_page(self._name, prefix, limit, cursor)
 
-    def restore(
-        self, tag: Tag, *, restore_momentum: bool = True, only_if: Versions | None = None
-    ) -> RestoreResult:
+    def restore(self, tag: Tag, *, restore_momentum: bool = True, only_if: Versions | None = None) -> RestoreResult:
         """Go back to a checkpoint; NotFound (CHECKPOINT_NOT_FOUND) when the tag is unknown."""
         with self._lane:
             self._require_version(only_if)

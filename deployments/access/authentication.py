@@ -21,7 +21,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from deployments.access.api_keys import KeyRecord, is_secret, split_key
 from deployments.access.principal import LOCAL, Principal, set_caller, unauthenticated
-from memory_core.errors import Forbidden
+from deployments.access.protected_resource import METADATA_PATH, ProtectedResource
+from deployments.error_map import CHALLENGE
+from memory_core.errors import Forbidden, Unauthenticated
 
 PUBLIC_PATHS: Final = frozenset({"/", "/health", "/ready", "/docs", "/openapi.json", "/ui"})
 _PAGE: Final = "/ui/"  # files without data; what they show they ask for with a key
@@ -94,22 +96,51 @@ class KeyDoor:
         return record
 
 
+class EitherDoor:
+    """Keys and tokens alike; a key is told by how it begins."""
+
+    def __init__(self, keys: Authenticator, tokens: Authenticator) -> None:
+        self._keys = keys
+        self._tokens = tokens
+
+    async def principal(self, presented: str | None) -> Principal:
+        """See Authenticator."""
+        is_token = presented is not None and split_key(presented) is None
+        return await (self._tokens if is_token else self._keys).principal(presented)
+
+
 class Authentication:
     """Wraps an ASGI app. Raises Unauthenticated out of the app; the layer around it must turn that into an answer."""
 
-    def __init__(self, app: ASGIApp, authenticator: Authenticator) -> None:
+    def __init__(self, app: ASGIApp, authenticator: Authenticator, resource: ProtectedResource | None = None) -> None:
+        """``resource``: what OAuth clients that come without a token are told."""
         self._app = app
         self._authenticator = authenticator
+        self._resource = resource
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection; a lifespan passes through, a web socket needs credentials like everything else."""
         if scope["type"] != "lifespan" and not _is_public(scope["path"]):
-            principal = await self._authenticator.principal(_presented(Headers(scope=scope)))
+            principal = await self._principal(scope)
             scope.setdefault("state", {})["principal"] = principal
             if principal.key_id == LOCAL.key_id and scope["path"].startswith(_API):
                 _require_local_page(Headers(scope=scope))
             set_caller(principal)
         await self._app(scope, receive, send)
+
+    async def _principal(self, scope: Scope) -> Principal:
+        presented = _presented(Headers(scope=scope))
+        try:
+            return await self._authenticator.principal(presented)
+        except Unauthenticated as error:
+            if self._resource is not None:
+                is_refused = presented is not None
+                error.context[CHALLENGE] = self._resource.challenge(scope["path"], is_refused=is_refused)
+            raise
+
+
+def _is_public(path: str) -> bool:
+    return path in PUBLIC_PATHS or path == METADATA_PATH or path.startswith(METADATA_PATH + "/")
 
 
 def _is_public(path: str) -> bool:

@@ -57,6 +57,7 @@ from memory_core.storage_results import (
     RetentionPolicy,
     VerifyReport,
 )
+from memory_core.terms import MemoryTerms, TermsChange, Versions
 
 QUOTA_RETRY_S: Final = 3600.0
 _PAGE: Final = 1000
@@ -87,10 +88,16 @@ class AuthorizedBackend(FamilyOperations):
         self._restart = restart
         self._rates = rates or Rates()
 
-    async def create(self, name: MemoryName, config: MemoryConfig) -> MemoryInfo:
+    async def create(self, name: MemoryName, config: MemoryConfig, terms: MemoryTerms | None = None) -> MemoryInfo:
         """See MemoryBackend."""
         who = await self._creator(name)
-        return await _shown(who, self._inner.create(who.stored(name), config))
+        return await _shown(who, self._inner.create(who.stored(name), config, terms))
+
+    async def change(self, name: MemoryName, change: TermsChange, *, only_if: Versions | None = None) -> MemoryTerms:
+        """See MemoryBackend."""
+        who = _with_scope("admin")
+        async with self._audited(who, "change", name):
+            return await _shown(who, self._inner.change(who.stored(name), change, only_if=only_if))
 
     async def list_memories(self, *, limit: int = 100, cursor: str | None = None) -> MemoryPage:
         """See MemoryBackend. The cursor is a name without the tenant."""
@@ -112,11 +119,11 @@ class AuthorizedBackend(FamilyOperations):
         who = caller()
         return await _shown(who, self._inner.stats(who.stored(name), detailed=detailed))
 
-    async def delete(self, name: MemoryName) -> None:
+    async def delete(self, name: MemoryName, *, only_if: Versions | None = None) -> None:
         """See MemoryBackend."""
         who = _with_scope("admin")
         async with self._audited(who, "delete", name):
-            await _shown(who, self._inner.delete(who.stored(name)))
+            await _shown(who, self._inner.delete(who.stored(name), only_if=only_if))
 
     async def observe(
         self, name: MemoryName, observations: Sequence[Observation], options: ObserveOptions
@@ -132,10 +139,12 @@ class AuthorizedBackend(FamilyOperations):
         who = _with_scope("infer")
         return await _shown(who, self._inner.infer(who.stored(name), prompt, options))
 
-    async def surprise(self, name: MemoryName, texts: Sequence[str]) -> tuple[SurpriseResult, ...]:
+    async def surprise(
+        self, name: MemoryName, texts: Sequence[str], *, domain: str | None = None
+    ) -> tuple[SurpriseResult, ...]:
         """See MemoryBackend."""
         who = _with_scope("infer")
-        return await _shown(who, self._inner.surprise(who.stored(name), texts))
+        return await _shown(who, self._inner.surprise(who.stored(name), texts, domain=domain))
 
     async def explain(self, name: MemoryName, *, top_k: int = 10, domain: str | None = None) -> ExplainResult:
         """See MemoryBackend."""
@@ -192,14 +201,21 @@ class AuthorizedBackend(FamilyOperations):
         work = self._inner.consolidate(who.stored(name), steps=steps, ewc_lambda=ewc_lambda, on_progress=on_progress)
         return await _shown(who, work)
 
-    async def forget(self, name: MemoryName, selection: ForgetSelection, *, is_dry_run: bool = False) -> ForgetReceipt:
+    async def forget(
+        self,
+        name: MemoryName,
+        selection: ForgetSelection,
+        *,
+        is_dry_run: bool = False,
+        only_if: Versions | None = None,
+    ) -> ForgetReceipt:
         """See MemoryBackend."""
         who = _with_scope("admin")
         work = self._inner.forget
         if is_dry_run:
-            return await _shown(who, work(who.stored(name), selection, is_dry_run=True))
+            return await _shown(who, work(who.stored(name), selection, is_dry_run=True, only_if=only_if))
         async with self._audited(who, "forget", name):
-            return await _shown(who, work(who.stored(name), selection))
+            return await _shown(who, work(who.stored(name), selection, only_if=only_if))
 
     async def re_encode(self, name: MemoryName, encoder: EncoderId, new_name: MemoryName) -> ReencodeResult:
         """See MemoryBackend."""
@@ -222,17 +238,20 @@ class AuthorizedBackend(FamilyOperations):
         work = self._inner.list_checkpoints(who.stored(name), prefix=prefix, limit=limit, cursor=cursor)
         return await _shown(who, work)
 
-    async def restore(self, name: MemoryName, tag: Tag, *, restore_momentum: bool = True) -> RestoreResult:
+    async def restore(
+        self, name: MemoryName, tag: Tag, *, restore_momentum: bool = True, only_if: Versions | None = None
+    ) -> RestoreResult:
         """See MemoryBackend."""
         who = _with_scope("admin")
         async with self._audited(who, "restore", name):
-            return await _shown(who, self._inner.restore(who.stored(name), tag, restore_momentum=restore_momentum))
+            work = self._inner.restore(who.stored(name), tag, restore_momentum=restore_momentum, only_if=only_if)
+            return await _shown(who, work)
 
-    async def rollback(self, name: MemoryName, seq: Seq) -> RollbackResult:
+    async def rollback(self, name: MemoryName, seq: Seq, *, only_if: Versions | None = None) -> RollbackResult:
         """See MemoryBackend."""
         who = _with_scope("admin")
         async with self._audited(who, "rollback", name):
-            return await _shown(who, self._inner.rollback(who.stored(name), seq))
+            return await _shown(who, self._inner.rollback(who.stored(name), seq, only_if=only_if))
 
     async def fork(self, name: MemoryName, tag: Tag, new_name: MemoryName) -> ForkResult:
         """See MemoryBackend."""

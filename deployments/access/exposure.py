@@ -21,7 +21,8 @@ def require_safe_exposure(settings: Settings) -> None:
         )
     if not settings.needs_keys:
         return
-    if not operators_shelf(settings).has_valid():
+    has_valid = operators_shelf(settings).has_valid()
+    if not has_valid and not settings.oauth_issuer:
         raise InvalidInput(
             f"A service on {settings.host} needs keys, and this volume has none that is valid.",
             code="NO_KEYS",

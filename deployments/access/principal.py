@@ -49,6 +49,7 @@ class Principal:
                 f"This key lacks the scope {scope}.",
                 code="SCOPE_MISSING",
                 hint=f"Use a key with --scopes {scope}; with LEARNING_RATE=0 a service only reads.",
+                scope=scope,
             )
 
     def sees(self, name: MemoryName) -> bool:

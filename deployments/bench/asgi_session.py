@@ -66,11 +66,11 @@ class _AsgiAdapter(BaseAdapter):
         self._app = app
         self._runner = runner
 
-    def send(  # noqa: PLR0913, PLR0917  the signature is that of requests
+    def send(
         self,
         request: requests.PreparedRequest,
         stream: bool = False,
-        timeout: float | tuple[float, float] | tuple[float, None] | None = None,
+        timeout: float | tuple[float | None, float | None] | None = None,
         verify: bool | str = True,
         cert: Any = None,
         proxies: Mapping[str, str] | None = None,
@@ -135,14 +135,14 @@ def _scope(request: requests.PreparedRequest) -> dict[str, Any]:
 
 
 def _body(request: requests.PreparedRequest) -> bytes:
-    body = request.body
+    body: Any = request.body
     if body is None:
         return b""
     if isinstance(body, bytes):
         return body
     if isinstance(body, str):
         return body.encode()
-    return b"".join(body)
+    return b"".join(_bytes(part) for part in body)
 
 
 def _bytes(text: str | bytes) -> bytes:

@@ -18,7 +18,7 @@ from deployments.bench.report import Report, conditions
 def run_fuzz(*, http_cases: int, mcp_cases: int, seed: int, url: str | None, workers: int = 1) -> Report:
     """Fuzz the service at ``url``, which is left with what was sent to it; without one, an application of its own.
 
-    ``workers``: processes that make and send HTTP cases to an application each. Making a case takes more than answering.
+    ``workers``: processes that make HTTP cases, for an application each. Making a case takes more than answering.
     """
     found = _fuzz_http(http_cases, seed, url, workers)
     with _target(url) as base_url:

@@ -9,13 +9,13 @@ from typing import Final
 
 from fastapi import FastAPI, Security
 from fastapi.security import APIKeyHeader, HTTPBearer
-from starlette.middleware.gzip import GZipMiddleware
 
 from deployments.access.authentication import Authentication
 from deployments.chat.conversation import Chat
 from deployments.http import (
     chat,
     checkpoints,
+    discovery,
     encoding,
     family,
     insight,
@@ -31,10 +31,10 @@ from deployments.http.bodies import Bodies
 from deployments.http.envelope import Envelope
 from deployments.http.failures import install_error_answers
 from deployments.http.metrics import Measured
+from deployments.http.packing import Packed
 from deployments.http.services import Services
 from deployments.http.traced import Traced
 
-_PACKED_FROM_BYTES: Final = 2048
 _SWEEP_PERIOD_S: Final = 30.0
 # For the document only: the layer around the application has asked already.
 _CREDENTIALS: Final = [
@@ -62,14 +62,15 @@ def build_api(services: Services) -> FastAPI:
     )
     app.state.services = services
     app.include_router(probes.router)
+    app.include_router(discovery.router)
     for door in (storage, memories, learning, streams, insight, checkpoints, family, upkeep, chat, encoding, jobs):
         app.include_router(door.router, dependencies=_CREDENTIALS)
     install_error_answers(app)
     # The last one added is the outermost.
-    app.add_middleware(GZipMiddleware, minimum_size=_PACKED_FROM_BYTES)
+    app.add_middleware(Packed)
     uploads = {storage.IMPORT_PATH: services.max_import_bytes}
     app.add_middleware(Bodies, max_body_bytes=services.max_body_bytes, uploads=uploads)
-    app.add_middleware(Authentication, authenticator=services.authenticator)
+    app.add_middleware(Authentication, authenticator=services.authenticator, resource=services.resource)
     app.add_middleware(Traced)
     app.add_middleware(Envelope, deadline_s=services.deadline_s, long_deadline_s=services.long_deadline_s)
     app.add_middleware(Measured, metrics=services.metrics)

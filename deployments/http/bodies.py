@@ -1,18 +1,17 @@
-"""The ASGI layer that reads request bodies: a cap on their size, also after unpacking gzip."""
+"""The ASGI layer that reads request bodies: a cap on their size, also after unpacking."""
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Mapping
 from typing import Final
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from memory_core.errors import InvalidInput, NeuralMemoryError, TooLarge
+from deployments.http.packing import too_large, unpacked
+from memory_core.errors import InvalidInput
 
 STREAM_PATH_END: Final = "/observe/stream"
-_GZIP: Final = 16 + zlib.MAX_WBITS
 
 
 class Bodies:
@@ -35,6 +34,7 @@ class Bodies:
         headers = Headers(scope=scope)
         if scope["method"] == "POST" and scope["path"] in self._uploads:
             max_upload_bytes = self._uploads[scope["path"]]
+            _require_plain(headers)
             _require_announced_below(headers, max_upload_bytes)
             await self._app(scope, _bounded(receive, max_upload_bytes), send)
             return
@@ -43,7 +43,7 @@ class Bodies:
             return
         encoding = headers.get("content-encoding", "identity").strip().lower()
         if encoding != "identity":
-            body = _unpacked(encoding, body, self._max_body_bytes)
+            body = unpacked(encoding, body, self._max_body_bytes)
             changed = MutableHeaders(scope=scope)
             del changed["content-encoding"]
             changed["content-length"] = str(len(body))
@@ -74,6 +74,11 @@ def _require_announced_below(headers: Headers, max_body_bytes: int) -> None:
         raise too_large(max_body_bytes)
 
 
+def _require_plain(headers: Headers) -> None:
+    if headers.get("content-encoding", "identity") != "identity":
+        raise InvalidInput("An archive cannot be packed.", code="ENCODING_NOT_SUPPORTED", hint="Send it as it is.")
+
+
 def _bounded(receive: Receive, max_body_bytes: int) -> Receive:
     size_bytes = 0
 
@@ -86,38 +91,6 @@ def _bounded(receive: Receive, max_body_bytes: int) -> Receive:
         return message
 
     return bounded
-
-
-def _unpacked(encoding: str, body: bytes, max_body_bytes: int) -> bytes:
-    """Stops at the cap, so that a small bomb costs no more than a large body."""
-    if encoding != "gzip":
-        raise InvalidInput(
-            f"The content-encoding {ascii(encoding[:32])} is not known.",
-            code="ENCODING_NOT_SUPPORTED",
-            hint="Send gzip, or nothing packed.",
-        )
-    reader = zlib.decompressobj(_GZIP)
-    try:
-        unpacked = reader.decompress(body, max_body_bytes + 1)
-    except zlib.error:
-        raise _not_gzip() from None
-    if len(unpacked) > max_body_bytes:
-        raise too_large(max_body_bytes)
-    if not reader.eof:
-        raise _not_gzip()
-    return unpacked
-
-
-def too_large(max_body_bytes: int) -> TooLarge:
-    """The answer to a body over the cap."""
-    return TooLarge(
-        f"The request body is over {max_body_bytes} bytes.",
-        hint="Cut long texts into paragraphs, or send fewer at once.",
-    )
-
-
-def _not_gzip() -> NeuralMemoryError:
-    return InvalidInput("The body is not whole gzip data.", hint="Leave content-encoding out, or pack it again.")
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Query
 
 from deployments.http.failures import documented
 from deployments.http.memories import CursorParam, LimitParam
 from deployments.http.schemas import CheckpointRequest, ForkRequest, RestoreRequest, RollbackRequest
 from deployments.http.services import BackendParam, NameParam
-from deployments.http.versions import require_match
+from deployments.http.versions import OnlyIfParam
 from deployments.text_rules import check_description
 from memory_core.ids import Seq, parse_memory_name, parse_tag
 from memory_core.results import CheckpointInfo, CheckpointPage, ForkResult, RestoreResult, RollbackResult
@@ -40,16 +40,18 @@ async def list_checkpoints(
     return await backend.list_checkpoints(name, prefix=prefix, limit=limit, cursor=cursor)
 
 
-@router.post("/restore", responses=documented(404, 409, 412), dependencies=[Depends(require_match)])
-async def restore(name: NameParam, body: RestoreRequest, backend: BackendParam) -> RestoreResult:
+@router.post("/restore", responses=documented(404, 409, 412))
+async def restore(name: NameParam, body: RestoreRequest, backend: BackendParam, only_if: OnlyIfParam) -> RestoreResult:
     """Go back to a checkpoint; what was observed after it is no longer in the memory."""
-    return await backend.restore(name, parse_tag(body.tag), restore_momentum=body.restore_momentum)
+    return await backend.restore(name, parse_tag(body.tag), restore_momentum=body.restore_momentum, only_if=only_if)
 
 
-@router.post("/rollback", responses=_CHANGES)
-async def rollback(name: NameParam, body: RollbackRequest, backend: BackendParam) -> RollbackResult:
+@router.post("/rollback", responses=documented(400, 404, 409, 412))
+async def rollback(
+    name: NameParam, body: RollbackRequest, backend: BackendParam, only_if: OnlyIfParam
+) -> RollbackResult:
     """Go back to an earlier position that the journal still reaches, also one without a checkpoint."""
-    return await backend.rollback(name, Seq(body.to_seq))
+    return await backend.rollback(name, Seq(body.to_seq), only_if=only_if)
 
 
 @router.post("/fork", status_code=201, responses=_CHANGES)

@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
 from deployments.error_map import error_body, error_headers, http_status
-from deployments.http.schemas import ErrorAnswer
+from deployments.http.answers import ErrorAnswer
 from memory_core.errors import InvalidInput, NeuralMemoryError, NotFound
 
 _PLACE_LENGTH_MAX: Final = 160

@@ -6,9 +6,10 @@ from typing import Annotated
 
 from fastapi import APIRouter, Header, Request, Response
 
+from deployments.http.answers import SurpriseAnswer
 from deployments.http.event_stream import EVENT_STREAM, streamed
 from deployments.http.failures import documented
-from deployments.http.schemas import ConsolidateRequest, InferRequest, ObserveRequest, SurpriseAnswer, SurpriseRequest
+from deployments.http.schemas import ConsolidateRequest, InferRequest, ObserveRequest, SurpriseRequest
 from deployments.http.services import BackendParam, NameParam
 from deployments.text_rules import check_batch_size, check_label, check_metadata, check_observations, check_text
 from memory_core.ids import parse_request_id
@@ -54,9 +55,10 @@ async def surprise(name: NameParam, body: SurpriseRequest, backend: BackendParam
     """How new each text is to this memory, from 0 to 1; changes nothing."""
     texts = body.to_texts()
     check_batch_size(len(texts), "texts")
+    check_label(body.domain, "domain")
     for position, text in enumerate(texts):
         check_text(text, f"text {position}" if len(texts) > 1 else "text")
-    return SurpriseAnswer(results=await backend.surprise(name, texts))
+    return SurpriseAnswer(results=await backend.surprise(name, texts, domain=body.domain))
 
 
 @router.post("/consolidate", responses=_WRITES, response_model=ConsolidateResult)

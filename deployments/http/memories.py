@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Response
+from fastapi import APIRouter, Query, Response
 
 from cluster.placement_report import PlacementReport
+from deployments.http.answers import DeletePlan, OwnerAnswer
 from deployments.http.failures import documented
-from deployments.http.schemas import CreateRequest, DeletePlan, OwnerAnswer
+from deployments.http.schemas import ChangeRequest, CreateRequest
 from deployments.http.services import BackendParam, NameParam, ServicesParam
-from deployments.http.versions import require_match, set_etag
-from deployments.memory_spec import complete_config
+from deployments.http.versions import OnlyIfParam, set_etag
+from deployments.memory_spec import complete_spec
+from deployments.text_rules import check_description
 from memory_core.errors import NotFound
 from memory_core.ids import parse_memory_name
 from memory_core.results import MemoryInfo, MemoryPage, MemoryStats
+from memory_core.terms import MemoryTerms, require_version
 
 router = APIRouter(prefix="/v1/memories", tags=["memories"])
 
@@ -29,8 +32,9 @@ DetailedParam = Annotated[bool, Query(description="Also measure how full the mem
 async def create_memory(body: CreateRequest, services: ServicesParam) -> MemoryInfo:
     """Create an empty memory."""
     name = parse_memory_name(body.name)
-    config = await complete_config(services.encoders, services.encoder, body.chosen(), services.memory_defaults)
-    return await services.backend.create(name, config)
+    check_description(body.description)
+    spec = await complete_spec(services.encoders, services.encoder, body.chosen(), services.memory_defaults)
+    return await services.backend.create(name, spec.config, spec.terms)
 
 
 @router.get("", responses=documented(422, 503))
@@ -47,6 +51,15 @@ async def memory_stats(
     stats = await backend.stats(name, detailed=detailed)
     set_etag(response, stats.weight_hash)
     return stats
+
+
+@router.patch("/{name}", responses=documented(400, 404, 412))
+async def change_memory(
+    name: NameParam, body: ChangeRequest, backend: BackendParam, only_if: OnlyIfParam
+) -> MemoryTerms:
+    """Change what may change: the description, whether the memory learns, and how long it lives from now on."""
+    check_description(body.description or "")
+    return await backend.change(name, body.to_change(), only_if=only_if)
 
 
 @router.get("/{name}/owner", responses=documented(404, 422, 500, 503))
@@ -79,16 +92,16 @@ async def restart_memory(name: NameParam, services: ServicesParam) -> None:
     status_code=204,
     response_model=None,
     responses={200: {"model": DeletePlan, "description": "A dry run."}, **documented(404, 412)},
-    dependencies=[Depends(require_match)],
 )
 async def delete_memory(
-    name: NameParam, backend: BackendParam, response: Response, dry_run: DryRunParam = False
+    name: NameParam, backend: BackendParam, response: Response, only_if: OnlyIfParam, dry_run: DryRunParam = False
 ) -> DeletePlan | None:
     """Remove a memory with its journal and checkpoints. This cannot be undone."""
     if not dry_run:
-        await backend.delete(name)
+        await backend.delete(name, only_if=only_if)
         return None
     stats = await backend.stats(name)
+    require_version(name, stats.weight_hash, only_if)
     response.status_code = 200
     return DeletePlan(
         memory=name,

@@ -7,8 +7,8 @@ from typing import Final
 from fastapi import APIRouter, Depends, Response
 
 from deployments.access.principal import caller
+from deployments.http.answers import HealthAnswer, ReadyAnswer
 from deployments.http.failures import documented
-from deployments.http.schemas import HealthAnswer, ReadyAnswer
 from deployments.http.services import ServicesParam
 from memory_core.errors import Unavailable
 

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
-from pydantic.dataclasses import dataclass
 
 from memory_core.config import FastDtype, GateKind, LinearRule, SaturationPolicy, Variant
 from memory_core.consolidation.plan import EWC_LAMBDA_MAX, STEPS_MAX
-from memory_core.errors import InvalidInput
 from memory_core.family_limits import FORKS_MAX, PROBES_MAX
 from memory_core.family_results import Probe
-from memory_core.ids import MemoryName, PatternId, Tag
+from memory_core.ids import PatternId
 from memory_core.placement_spec import Isolation, Strategy
 from memory_core.results import (
     Channel,
@@ -20,24 +18,14 @@ from memory_core.results import (
     InferOptions,
     MetadataValue,
     Observation,
-    ObserveResult,
-    SurpriseResult,
 )
 from memory_core.storage_results import RetentionPolicy
+from memory_core.terms import DESCRIPTION_LENGTH_MAX, TTL_MAX_S, MemoryKind, TermsChange
 
 Label = Annotated[str, Field(description="A short string that is compared, not learned.", examples=["docs"])]
 MetadataField = Annotated[
     dict[str, MetadataValue], Field(description="Plain values that travel with the exemplars.", examples=[{"page": 3}])
 ]
-
-
-MemoryClass = Literal["session", "project", "expert"]
-CLASSES: Final[dict[MemoryClass, dict[str, Any]]] = {
-    "session": {"units": 4096, "rows": 4096},
-    "project": {},
-    "expert": {"units": 65536, "saturation": "refuse"},
-}
-"""What each class of memories starts from: a small one, the defaults, and a large one that never gives up a pattern."""
 
 
 class Body(BaseModel):
@@ -67,9 +55,13 @@ class CreateRequest(Body):
 
     model_config = _example(name="python-expert", units=16384)
 
-    kind: MemoryClass = Field(default="project", alias="class", description="Size and policy to start from.")
-    device: str | None = Field(default=None, description="Only cpu so far.")
-    ttl_s: float | None = Field(default=None, description="Not supported yet: delete the memory instead.")
+    kind: MemoryKind = Field(default="project", alias="class", description="Size, policy and life to start from.")
+    description: str = Field(default="", max_length=DESCRIPTION_LENGTH_MAX)
+    read_only: bool | None = Field(default=None, description="Answers and does not learn; an expert starts so.")
+    ttl_s: float | None = Field(
+        default=None, ge=0.0, le=TTL_MAX_S, description="Deleted after so long; 0 for never. A session has a day."
+    )
+    device: str | None = Field(default=None, description="Short for the device of placement.")
     name: str = Field(description="1 to 128 letters, digits, '.', '_' or '-'.")
     encoder: str | None = None
     encoder_fingerprint: str | None = Field(default=None, description="Refused unless it is the served encoder's.")
@@ -94,18 +86,41 @@ class CreateRequest(Body):
     placement: PlacementBody | None = None
     durability: str | None = Field(default=None, description="sync, group or group(MS); as the service if absent.")
 
+    @model_validator(mode="after")
+    def _one_device(self) -> CreateRequest:
+        if self.device is not None and self.placement is not None and self.placement.device is not None:
+            raise ValueError("send device once, here or in placement")
+        return self
+
     def chosen(self) -> dict[str, Any]:
-        """The settings that were asked for, without the name; InvalidInput for what no memory can do yet."""
-        if self.device not in {None, "cpu"}:
-            raise _not_supported("device", "Leave it out, or say it in placement.")
-        if self.ttl_s is not None:
-            raise _not_supported("ttl_s", "Leave it out, and delete the memory when it is no longer needed.")
-        asked = self.model_dump(exclude_none=True, exclude={"name", "kind", "device", "ttl_s"})
-        return {**CLASSES[self.kind], **asked}
+        """What was asked for, without the name, as ``complete_spec`` takes it."""
+        asked = self.model_dump(exclude_none=True, exclude={"name", "kind", "device"})
+        if self.device is not None:
+            asked["placement"] = {**asked.get("placement", {}), "device": self.device}
+        return {"class": self.kind, **asked}
 
 
-def _not_supported(field: str, hint: str) -> InvalidInput:
-    return InvalidInput(f"{field} is not supported with this value.", code="NOT_SUPPORTED", hint=hint)
+class ChangeRequest(Body):
+    """What shall change of a memory; what is left out stays. ``ttl_s`` counts from now, null is for ever."""
+
+    model_config = _example(description="What the team knows of the harbour", ttl_s=604800)
+
+    description: str | None = Field(default=None, max_length=DESCRIPTION_LENGTH_MAX)
+    read_only: bool | None = Field(default=None, description="Answers and does not learn.")
+    ttl_s: float | None = Field(default=None, gt=0.0, le=TTL_MAX_S)
+
+    @model_validator(mode="after")
+    def _something(self) -> ChangeRequest:
+        if not self.model_fields_set:
+            raise ValueError("say what shall change")
+        return self
+
+    def to_change(self) -> TermsChange:
+        """The core's value."""
+        is_for_ever = "ttl_s" in self.model_fields_set and self.ttl_s is None
+        return TermsChange(
+            description=self.description, is_read_only=self.read_only, ttl_s=0.0 if is_for_ever else self.ttl_s
+        )
 
 
 class ObservationBody(Body):
@@ -171,6 +186,8 @@ class InferRequest(Body):
 
     prompt: str
     pattern_limit: int = Field(default=5, ge=1, le=50)
+    temperature: float = Field(default=1.0, ge=0.0, le=2.0, description="Above 1 more patterns share the answer.")
+    max_tokens: int | None = Field(default=None, ge=1, le=1_000_000, description="Words and marks of the response.")
     channels: list[Channel] | None = Field(default=None, min_length=1, description="Score with these only.")
     domain: Label | None = None
     metadata: MetadataField = Field(default_factory=dict)
@@ -181,6 +198,8 @@ class InferRequest(Body):
         """The core's value."""
         return InferOptions(
             pattern_limit=self.pattern_limit,
+            temperature=self.temperature,
+            max_tokens=self.max_tokens,
             channels=tuple(self.channels) if self.channels is not None else None,
             domain=self.domain,
             metadata=dict(self.metadata),
@@ -196,6 +215,7 @@ class SurpriseRequest(Body):
 
     text: str | None = None
     texts: list[str] | None = None
+    domain: Label | None = Field(default=None, description="Compare only with what is known of it.")
 
     @model_validator(mode="after")
     def _one_form(self) -> SurpriseRequest:
@@ -206,13 +226,6 @@ class SurpriseRequest(Body):
     def to_texts(self) -> tuple[str, ...]:
         """The texts, in order."""
         return tuple(self.texts) if self.texts is not None else (self.text or "",)
-
-
-@dataclass(frozen=True)
-class SurpriseAnswer:
-    """One result per text, in order."""
-
-    results: tuple[SurpriseResult, ...]
 
 
 class ConsolidateRequest(Body):
@@ -235,6 +248,7 @@ class ForgetRequest(Body):
     seq_to: int | None = Field(default=None, description="Position, inclusive.")
     occurred_from: Label | None = None
     occurred_to: Label | None = Field(default=None, description="Inclusive; a date means its whole day.")
+    metadata: MetadataField = Field(default_factory=dict, description="Values an exemplar has, such as its source.")
     dry_run: bool = Field(default=False, description="Only tell what would go.")
 
     def to_selection(self) -> ForgetSelection:
@@ -359,40 +373,6 @@ class PromoteRequest(Body):
     tag: str
 
 
-class StreamedObserve(BaseModel):
-    """One batch of a stream: what was learned is durable."""
-
-    observations: int
-    last_seq: int
-    surprise_mean: float
-    observation_count: int
-    capacity_used: float
-    is_replayed_answer: bool
-
-    @classmethod
-    def of(cls, result: ObserveResult) -> StreamedObserve:
-        """From the core's value."""
-        surprises = [outcome.surprise for outcome in result.outcomes]
-        return cls(
-            observations=len(result.outcomes),
-            last_seq=result.outcomes[-1].seq,
-            surprise_mean=sum(surprises) / len(surprises),
-            observation_count=result.observation_count,
-            capacity_used=result.capacity_used,
-            is_replayed_answer=result.is_replayed_answer,
-        )
-
-
-class DeletePlan(BaseModel):
-    """What a deletion would remove; nothing was changed."""
-
-    memory: MemoryName
-    observation_count: int
-    pattern_count: int
-    state_bytes: int
-    checkpoint_tags: tuple[Tag, ...]
-
-
 class RetentionBody(Body):
     """Every checkpoint that any rule keeps stays; without a number nothing is ever pruned."""
 
@@ -423,38 +403,3 @@ class CollectRequest(Body):
 
     grace_s: float = Field(default=3600.0, ge=0.0, le=1e9)
     dry_run: bool = Field(default=False, description="Only tell what would go.")
-
-
-class OwnerAnswer(BaseModel):
-    """The process that holds a memory now. It changes when the process is replaced."""
-
-    memory: str
-    pid: int
-
-
-class HealthAnswer(BaseModel):
-    """The process answers."""
-
-    status: Literal["ok"] = "ok"
-
-
-class ReadyAnswer(BaseModel):
-    """Storage and encoder answer too."""
-
-    status: Literal["ready"] = "ready"
-
-
-class ErrorDetail(BaseModel):
-    """What went wrong and what to do next. ``retry_after_s`` is there when the same request can succeed later."""
-
-    code: str
-    message: str
-    hint: str
-    request_id: str
-    retry_after_s: float | None = None
-
-
-class ErrorAnswer(BaseModel):
-    """The body of every error."""
-
-    error: ErrorDetail

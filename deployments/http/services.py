@@ -11,6 +11,7 @@ from fastapi import Depends, Request
 from cluster.placement_report import PlacementReport
 from deployments.access.authentication import Authenticator, OpenDoor
 from deployments.access.authorized_jobs import AuthorizedJobs
+from deployments.access.protected_resource import ProtectedResource
 from deployments.chat.conversation import Chat
 from deployments.health import Readiness
 from deployments.http.metrics import Metrics
@@ -24,9 +25,9 @@ class Services:
     """``encoder`` and ``memory_defaults`` are for new memories that name none. ``max_body_bytes`` caps a request body.
 
     ``owner_pid`` tells which process holds a memory, ``placement`` why there, ``restart`` ends it (None: there is no
-    cluster). ``authenticator`` says who calls. ``deadline_s`` bounds a request, ``long_deadline_s`` one that moves or
-    reads a whole memory or volume, ``max_import_bytes`` an uploaded archive. ``chat``: conversations, if there are any.
-    ``jobs`` teach corpora (None: there is no cluster).
+    cluster). ``authenticator`` says who calls, ``resource`` what OAuth clients are told. ``deadline_s`` bounds a
+    request, ``long_deadline_s`` one that moves or reads a whole memory or volume, ``max_import_bytes`` an uploaded
+    archive. ``chat``: conversations, if there are any. ``jobs`` teach corpora (None: there is no cluster).
     """
 
     backend: MemoryBackend
@@ -40,6 +41,7 @@ class Services:
     max_import_bytes: int = 1 << 30
     metrics: Metrics = field(default_factory=Metrics)
     authenticator: Authenticator = field(default_factory=OpenDoor)
+    resource: ProtectedResource | None = None
     placement: Callable[[MemoryName], Awaitable[PlacementReport]] | None = None
     memory_defaults: Mapping[str, Any] = field(default_factory=dict)
     restart: Callable[[MemoryName], Awaitable[None]] | None = None

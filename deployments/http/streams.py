@@ -14,9 +14,10 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
 from deployments.error_map import error_content
+from deployments.http.answers import StreamedObserve
 from deployments.http.failures import documented
 from deployments.http.learning import IdempotencyKey
-from deployments.http.schemas import InferRequest, ObservationBody, StreamedObserve
+from deployments.http.schemas import InferRequest, ObservationBody
 from deployments.http.services import BackendParam, NameParam, ServicesParam
 from deployments.text_rules import check_label, check_metadata, check_observation, check_text
 from memory_core.backend import MemoryBackend

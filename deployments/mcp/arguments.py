@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from memory_core.config import Variant
 from memory_core.consolidation.plan import EWC_LAMBDA_MAX, STEPS_MAX
 from memory_core.results import MetadataValue
+from memory_core.terms import MemoryKind
 
 TopK = Annotated[int, Field(ge=1, le=100)]
 Limit = Annotated[int, Field(ge=1, le=1000)]
@@ -43,9 +44,11 @@ class InferArguments(MemoryArguments):
     """infer."""
 
     prompt: str
-    temperature: float | None = Field(default=None, ge=0.0, le=2.0)
-    max_tokens: int | None = Field(default=None, ge=1)
+    temperature: float = Field(default=1.0, ge=0.0, le=2.0)
+    max_tokens: int | None = Field(default=None, ge=1, le=1_000_000)
     domain: str | None = None
+    occurred_from: str | None = Field(default=None, description="ISO 8601.")
+    occurred_to: str | None = None
     return_attention: bool = False
 
 
@@ -126,7 +129,9 @@ class CreateMemoryArguments(Arguments):
     """create_memory."""
 
     name: str
+    kind: MemoryKind = Field(default="project", alias="class")
     variant: Variant | None = None
+    description: str | None = None
     encoder: str | None = None
     units: int | None = Field(default=None, ge=1)
     learning_rate: float | None = Field(default=None, ge=0.0, le=1.0)

@@ -13,7 +13,6 @@ from deployments.mcp.caller import Caller
 from deployments.mcp.observing import observe
 from deployments.mcp.reporting import Report, reported
 from deployments.text_rules import check_description, check_label, check_text
-from memory_core.errors import InvalidInput
 from memory_core.ids import PatternId, parse_memory_name, parse_tag
 from memory_core.insight_results import AttentionMap, ExplainResult, PredictResult
 from memory_core.results import (
@@ -45,19 +44,27 @@ async def _observe(caller: Caller, sent: takes.ObserveArguments, report: Report)
 
 
 async def _infer(caller: Caller, sent: takes.InferArguments, _: Report) -> InferAnswer:
-    _refuse_unsupported(sent, "temperature", "max_tokens", why="answers are put together from what was observed")
     name = caller.named(sent.memory)
     check_text(sent.prompt, "prompt")
     check_label(sent.domain, "domain")
-    found = await caller.backend.infer(name, sent.prompt, InferOptions(domain=sent.domain))
+    check_label(sent.occurred_from, "occurred_from")
+    check_label(sent.occurred_to, "occurred_to")
+    options = InferOptions(
+        temperature=sent.temperature,
+        max_tokens=sent.max_tokens,
+        domain=sent.domain,
+        occurred_from=sent.occurred_from,
+        occurred_to=sent.occurred_to,
+    )
+    found = await caller.backend.infer(name, sent.prompt, options)
     attention = await caller.backend.attention_map(name, sent.prompt) if sent.return_attention else None
     return InferAnswer(**{field.name: getattr(found, field.name) for field in fields(found)}, attention=attention)
 
 
 async def _surprise(caller: Caller, sent: takes.SurpriseArguments, _: Report) -> SurpriseResult:
-    _refuse_unsupported(sent, "domain", why="surprise looks at everything a memory knows")
     check_text(sent.input, "input")
-    (result,) = await caller.backend.surprise(caller.named(sent.memory), [sent.input])
+    check_label(sent.domain, "domain")
+    (result,) = await caller.backend.surprise(caller.named(sent.memory), [sent.input], domain=sent.domain)
     return result
 
 
@@ -118,8 +125,9 @@ async def _list_memories(caller: Caller, sent: takes.ListMemoriesArguments, _: R
 
 
 async def _create_memory(caller: Caller, sent: takes.CreateMemoryArguments, _: Report) -> MemoryInfo:
-    chosen = sent.model_dump(exclude_none=True, exclude={"name"})
+    chosen = {"class": sent.kind, **sent.model_dump(exclude_none=True, exclude={"name", "kind"})}
     check_label(sent.encoder, "encoder")
+    check_description(sent.description or "")
     return await caller.create_chosen(parse_memory_name(sent.name), chosen)
 
 
@@ -145,12 +153,6 @@ async def _predict_next(caller: Caller, sent: takes.PredictNextArguments, _: Rep
     check_label(sent.session, "session")
     name = caller.named(sent.memory)
     return await caller.backend.predict_next(name, text=sent.text, session=sent.session, top_k=sent.top_k)
-
-
-def _refuse_unsupported(sent: takes.Arguments, *names: str, why: str) -> None:
-    for name in names:
-        if getattr(sent, name) is not None:
-            raise InvalidInput(f"This service does not take {name}: {why}.", hint=f"Leave {name} out.")
 
 
 Handler = Callable[[Caller, Any, Report], Awaitable[Any]]

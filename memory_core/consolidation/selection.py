@@ -21,7 +21,8 @@ class Chooser:
     def __init__(self, selection: ForgetSelection, language: str) -> None:
         if all(getattr(selection, item.name) in (None, (), {}) for item in fields(selection)):
             raise InvalidInput(
-                "Nothing says what shall be forgotten.", hint="Give a subject, pattern ids, metadata, or a range of time."
+                "Nothing says what shall be forgotten.",
+                hint="Give a subject, pattern ids, metadata, or a range of time.",
             )
         self._language = language
         self._words = None if selection.subject is None else _subject_words(selection.subject, language)

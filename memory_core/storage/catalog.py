@@ -65,7 +65,7 @@ class Catalog:
         if self._store.exists(keys.name(name)):
             raise _memory_exists(name)
 
-    def create(  # noqa: PLR0913  what a memory is made of
+    def create(
         self,
         name: MemoryName,
         config: MemoryConfig,

@@ -7,7 +7,7 @@ never read. ``expiries/`` has an empty object per end that was ever said, in ord
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 from memory_core.errors import NotFound
 from memory_core.ids import Epoch, MemoryName
@@ -21,13 +21,18 @@ from memory_core.terms import MemoryTerms
 _GRACE: Final = timedelta(seconds=5)
 
 
+def parse_terms(body: dict[str, Any]) -> MemoryTerms:
+    """From the body of their document, which has a ``kind`` of its own."""
+    return MemoryTerms.from_dict(body["terms"])
+
+
 def write_terms(store: ObjectStore, uid: str, name: MemoryName, epoch: Epoch, terms: MemoryTerms) -> None:
     """Replace the terms of a memory; durable when it returns."""
     if terms.expires_at is not None:
         store.put(keys.expiry(terms.expires_at, uid, name), b"")
     before = [item.key for item in store.list_objects(keys.all_terms(uid))]
     number = 1 + max((keys.term_number(key, epoch) for key in before), default=0)
-    store.put(keys.terms(uid, epoch, number), pack_document("terms", terms.to_dict()))
+    store.put(keys.terms(uid, epoch, number), pack_document("terms", {"terms": terms.to_dict()}))
     for key in before:
         if key < keys.terms(uid, epoch, number):
             store.delete(key)
@@ -37,7 +42,7 @@ def read_terms(store: ObjectStore, uid: str) -> MemoryTerms:
     """The terms of a memory; the default ones when none were written."""
     while listed := store.list_objects(keys.all_terms(uid)):
         try:
-            return read_document(store, listed[-1].key, "terms", MemoryTerms.from_dict)
+            return read_document(store, listed[-1].key, "terms", parse_terms)
         except NotFound:
             continue  # replaced in between
     return MemoryTerms()

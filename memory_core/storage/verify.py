@@ -19,8 +19,8 @@ from memory_core.storage.journal import read_run
 from memory_core.storage.manifest import Checkpoint, Head
 from memory_core.storage.object_store import ObjectStore
 from memory_core.storage.reach import shared_blobs
+from memory_core.storage.terms_files import parse_terms
 from memory_core.storage_results import Damage, VerifyReport
-from memory_core.terms import MemoryTerms
 
 _RESTORE = "Bring the object back from a backup of the volume, or go back to a checkpoint that is whole."
 
@@ -63,7 +63,7 @@ class Verifier:
         for item in self._store.list_objects(keys.epochs(uid)):
             self._document(item.key, "epoch", dict)
         for item in self._store.list_objects(keys.all_terms(uid)):
-            self._document(item.key, "terms", MemoryTerms.from_dict)
+            self._document(item.key, "terms", parse_terms)
         seen: set[str] = set()
         for item in self._store.list_objects(keys.checkpoints(uid)):
             found = self._document(item.key, "checkpoint", Checkpoint.from_dict)

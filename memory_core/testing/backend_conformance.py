@@ -13,9 +13,10 @@ import pytest
 
 from memory_core.backend import MemoryBackend
 from memory_core.config import MemoryConfig
-from memory_core.errors import Conflict, InvalidInput, NotFound, ReadOnly, TooLarge
+from memory_core.errors import Conflict, InvalidInput, NotFound, PreconditionFailed, ReadOnly, TooLarge
 from memory_core.ids import EncoderId, MemoryName, Seq, Tag
 from memory_core.results import ForgetSelection, InferOptions, Observation, ObserveOptions
+from memory_core.terms import MemoryTerms, TermsChange
 from memory_core.testing.backend_fixtures import CAT, ORCHID, SHIP, fresh_name
 from memory_core.testing.family_conformance import FamilyConformance
 from memory_core.testing.insight_conformance import InsightConformance
@@ -68,6 +69,8 @@ class BackendConformance(InsightConformance, StorageConformance, FamilyConforman
             backend.list_checkpoints(name),
             backend.restore(name, Tag("v1")),
             backend.rollback(name, Seq(0)),
+            backend.change(name, TermsChange(description="x")),
+            backend.delete(name, only_if=("0",)),
             backend.fork(name, Tag("v1"), fresh_name()),
             backend.fork_many(name, Tag("v1"), fresh_name(), 2),
             backend.family(name),
@@ -82,6 +85,81 @@ class BackendConformance(InsightConformance, StorageConformance, FamilyConforman
         await self.learn(backend, name, CAT, SHIP, ORCHID)
         answer = await backend.infer(name, "Which freighter did Captain Okafor sail?", InferOptions())
         assert SHIP in [exemplar.text for match in answer.patterns for exemplar in match.exemplars]
+
+    async def test_terms_change_last_and_hold(
+        self, backend: MemoryBackend, name: MemoryName, config: MemoryConfig
+    ) -> None:
+        await self.learn(backend, name, CAT)
+        changed = await backend.change(name, TermsChange(description="Cats", is_read_only=True, ttl_s=3600.0))
+        assert (changed.description, changed.is_read_only, changed.ttl_s) == ("Cats", True, 3600.0)
+        backend = await self.restart(backend)
+        assert (await backend.stats(name)).terms == changed
+        for call in (self.learn(backend, name, SHIP), backend.consolidate(name)):
+            with pytest.raises(ReadOnly):
+                await call
+        assert (await backend.infer(name, CAT, InferOptions())).mode == "recall"
+        for_ever = await backend.change(name, TermsChange(is_read_only=False, ttl_s=0.0))
+        assert (for_ever.expires_at, for_ever.description) == (None, "Cats")
+        await self.learn(backend, name, SHIP)
+
+    async def test_a_memory_whose_time_is_over_is_not_found(self, backend: MemoryBackend, config: MemoryConfig) -> None:
+        name = fresh_name()
+        await backend.create(name, config, MemoryTerms(kind="session", ttl_s=0.001))
+        with pytest.raises(NotFound) as raised:
+            while True:
+                await backend.stats(name)
+        assert raised.value.code == "MEMORY_NOT_FOUND"
+
+    async def test_what_names_another_version_changes_nothing(self, backend: MemoryBackend, name: MemoryName) -> None:
+        await self.learn(backend, name, CAT)
+        await backend.checkpoint(name, Tag("v1"))
+        seen = await backend.stats(name)
+        await self.learn(backend, name, SHIP)
+        now = await backend.stats(name)
+        old = (seen.weight_hash,)
+        for call in (
+            backend.restore(name, Tag("v1"), only_if=old),
+            backend.rollback(name, Seq(1), only_if=old),
+            backend.forget(name, ForgetSelection(subject="freighter"), only_if=old),
+            backend.change(name, TermsChange(description="x"), only_if=old),
+            backend.delete(name, only_if=old),
+        ):
+            with pytest.raises(PreconditionFailed):
+                await call
+        assert await backend.stats(name) == now
+        await backend.rollback(name, Seq(1), only_if=(*old, now.weight_hash))
+        await backend.delete(name, only_if=old)
+        with pytest.raises(NotFound):
+            await backend.stats(name)
+
+    async def test_temperature_length_and_domain_shape_what_is_read(
+        self, backend: MemoryBackend, name: MemoryName
+    ) -> None:
+        await self.learn(backend, name, CAT, SHIP, ORCHID)
+        sharp = await backend.infer(name, SHIP, InferOptions(temperature=0.0))
+        flat = await backend.infer(name, SHIP, InferOptions(temperature=2.0))
+        plain = await backend.infer(name, SHIP, InferOptions())
+        assert sharp.patterns[0].weight == 1.0 > plain.patterns[0].weight > flat.patterns[0].weight
+        short = await backend.infer(name, SHIP, InferOptions(max_tokens=3))
+        assert short.response == " ".join(plain.response.split()[:3]) + " …"
+        with pytest.raises(InvalidInput):
+            await backend.infer(name, SHIP, InferOptions(temperature=2.5))
+        (known,) = await backend.surprise(name, [CAT])
+        (elsewhere,) = await backend.surprise(name, [CAT], domain="nowhere")
+        assert known.score < 0.2 < elsewhere.score == 1.0
+
+    async def test_a_source_is_forgotten_by_its_metadata(self, backend: MemoryBackend, name: MemoryName) -> None:
+        told = [
+            Observation(text=CAT, metadata={"source": "feed"}),
+            Observation(text=SHIP, metadata={"source": "team"}),
+        ]
+        await backend.observe(name, told, ObserveOptions())
+        receipt = await backend.forget(name, ForgetSelection(metadata={"source": "feed"}))
+        assert receipt.exemplars_removed == 1
+        texts = {
+            item.text for match in (await backend.infer(name, CAT, InferOptions())).patterns for item in match.exemplars
+        }
+        assert texts == {SHIP}
 
     async def test_outcomes_take_consecutive_positions(self, backend: MemoryBackend, name: MemoryName) -> None:
         first = await self.learn(backend, name, CAT, SHIP)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 
 import numpy as np
 
@@ -56,6 +57,7 @@ from memory_core.results import (
     RollbackResult,
     SurpriseResult,
 )
+from memory_core.terms import MemoryTerms, TermsChange, Versions, require_version
 
 WHEN = "2026-01-01T00:00:00Z"
 _SHARE = MeasuredShare(value=1.0, low=0.98, high=1.0, sample=256)
@@ -89,6 +91,7 @@ class FakeEncoderPool:
 class _Memory:
     config: MemoryConfig
     parent: str | None = None
+    terms: MemoryTerms = field(default_factory=MemoryTerms)
     texts: list[str] = field(default_factory=list)
     tags: dict[Tag, list[str]] = field(default_factory=dict)
     answers: dict[str, ObserveResult] = field(default_factory=dict)
@@ -106,16 +109,22 @@ class FakeBackend(FamilyOperations):
         self.is_closed = False
         self.consolidations: list[tuple[int, float]] = []
 
-    def _get(self, name: MemoryName) -> _Memory:
+    def _get(self, name: MemoryName, only_if: Versions | None = None) -> _Memory:
         if name not in self.memories:
             raise NotFound(f"No memory is called {name}.", code="MEMORY_NOT_FOUND", hint="Create it, or list them.")
+        require_version(name, self.memories[name].weight_hash, only_if)
         return self.memories[name]
 
-    async def create(self, name: MemoryName, config: MemoryConfig) -> MemoryInfo:
+    async def create(self, name: MemoryName, config: MemoryConfig, terms: MemoryTerms | None = None) -> MemoryInfo:
         if name in self.memories:
             raise Conflict(f"The memory {name} exists already.", hint="Choose another name.")
-        self.memories[name] = _Memory(config)
+        self.memories[name] = _Memory(config, terms=(terms or MemoryTerms()).starting(datetime.now(UTC)))
         return self._info(name)
+
+    async def change(self, name: MemoryName, change: TermsChange, *, only_if: Versions | None = None) -> MemoryTerms:
+        memory = self._get(name, only_if)
+        memory.terms = memory.terms.changed(change, datetime.now(UTC))
+        return memory.terms
 
     def _info(self, name: MemoryName) -> MemoryInfo:
         memory = self._get(name)
@@ -156,11 +165,12 @@ class FakeBackend(FamilyOperations):
             created_at=WHEN,
             parent=memory.parent,
             checkpoint_tags=tuple(memory.tags),
+            terms=memory.terms,
             capacity=_CAPACITY if detailed else None,
         )
 
-    async def delete(self, name: MemoryName) -> None:
-        self._get(name)
+    async def delete(self, name: MemoryName, *, only_if: Versions | None = None) -> None:
+        self._get(name, only_if)
         del self.memories[name]
 
     async def observe(
@@ -196,7 +206,9 @@ class FakeBackend(FamilyOperations):
         match = PatternMatch(pattern=PatternId(0), weight=1.0, exemplars=(exemplar,), channels={"words": 1.0})
         return InferResult(memory=name, response=best, confidence=0.9, mode="recall", patterns=(match,))
 
-    async def surprise(self, name: MemoryName, texts: Sequence[str]) -> tuple[SurpriseResult, ...]:
+    async def surprise(
+        self, name: MemoryName, texts: Sequence[str], *, domain: str | None = None
+    ) -> tuple[SurpriseResult, ...]:
         memory = self._get(name)
         return tuple(
             SurpriseResult(
@@ -349,8 +361,15 @@ class FakeBackend(FamilyOperations):
             duration_ms=float(steps),
         )
 
-    async def forget(self, name: MemoryName, selection: ForgetSelection, *, is_dry_run: bool = False) -> ForgetReceipt:
-        memory = self._get(name)
+    async def forget(
+        self,
+        name: MemoryName,
+        selection: ForgetSelection,
+        *,
+        is_dry_run: bool = False,
+        only_if: Versions | None = None,
+    ) -> ForgetReceipt:
+        memory = self._get(name, only_if)
         words = set((selection.subject or "").lower().split())
         gone = [text for text in memory.texts if words <= set(text.lower().split())]
         if not is_dry_run:
@@ -425,15 +444,17 @@ class FakeBackend(FamilyOperations):
             )
         return list(tags[tag])
 
-    async def restore(self, name: MemoryName, tag: Tag, *, restore_momentum: bool = True) -> RestoreResult:
+    async def restore(
+        self, name: MemoryName, tag: Tag, *, restore_momentum: bool = True, only_if: Versions | None = None
+    ) -> RestoreResult:
         kept = self._tagged(name, tag)
-        memory = self._get(name)
+        memory = self._get(name, only_if)
         lost = len(memory.texts) - len(kept)
         memory.texts = kept
         return RestoreResult(memory=name, tag=tag, weight_hash=memory.weight_hash, observations_lost=lost, warning=None)
 
-    async def rollback(self, name: MemoryName, seq: Seq) -> RollbackResult:
-        memory = self._get(name)
+    async def rollback(self, name: MemoryName, seq: Seq, *, only_if: Versions | None = None) -> RollbackResult:
+        memory = self._get(name, only_if)
         lost = len(memory.texts) - seq
         if lost < 0:
             raise InvalidInput(f"{name} has never been at {seq}.", hint="Take a position from stats.")

@@ -12,7 +12,7 @@ from mcp import Client
 from deployments.mcp.caller import Caller
 from deployments.mcp.catalog import Tier
 from deployments.mcp.server import build_server
-from deployments.memory_spec import complete_config
+from deployments.memory_spec import complete_spec
 from memory_core.ids import EncoderId, MemoryName
 from memory_core.results import MemoryInfo
 from tests.held_open import held_open
@@ -35,8 +35,8 @@ class Door:
         return Caller(backend=self.backend, create_chosen=self.create_chosen, memory=self.memory)
 
     async def create_chosen(self, name: MemoryName, chosen: dict[str, Any]) -> MemoryInfo:
-        config = await complete_config(FakeEncoderPool(), EncoderId("hash"), chosen)
-        created: MemoryInfo = await self.backend.create(name, config)
+        spec = await complete_spec(FakeEncoderPool(), EncoderId("hash"), chosen)
+        created: MemoryInfo = await self.backend.create(name, spec.config, spec.terms)
         return created
 
 
