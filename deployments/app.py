@@ -18,8 +18,10 @@ from deployments.access.audit import AuditTrail
 from deployments.access.authentication import ReadingDoor
 from deployments.access.authorized_backend import AuthorizedBackend
 from deployments.access.authorized_jobs import AuthorizedJobs
+from deployments.access.authorized_quarantine import AuthorizedQuarantine
 from deployments.access.doors import authenticator_of, resource_of
 from deployments.access.exposure import operators_shelf
+from deployments.access.quarantine import Quarantine
 from deployments.chat.shared_transcripts import SharedTranscripts
 from deployments.cluster_settings import cluster_settings
 from deployments.conversations import build_chat
@@ -61,8 +63,15 @@ class Ingress:
         cluster = cluster_settings(settings)
         actors = RayBackend(settings.storage_url, encoders, cluster)
         store = open_store(settings.storage_url)
-        audit = AuditTrail(store)
-        backend = AuthorizedBackend(actors, audit, actors.owner_pid, placement=actors.placement, restart=actors.restart)
+        audit, quarantine = AuditTrail(store), Quarantine(actors, encoders)
+        backend = AuthorizedBackend(
+            actors,
+            audit,
+            actors.owner_pid,
+            placement=actors.placement,
+            restart=actors.restart,
+            quarantine=quarantine,
+        )
         default_encoder = EncoderId(settings.encoder)
         door = authenticator_of(settings, store)
         house = House(backend=backend, encoders=encoders, encoder=default_encoder, defaults=settings.memory_defaults)
@@ -82,6 +91,7 @@ class Ingress:
                 resource=resource_of(settings),
                 placement=backend.placement,
                 restart=backend.restart,
+                quarantine=AuthorizedQuarantine(quarantine, audit),
                 memory_defaults=settings.memory_defaults,
                 chat=build_chat(settings, backend, actors, encoders, SharedTranscripts()),
                 jobs=AuthorizedJobs(desk, house, allowed=settings.readable_sources, audit=audit),

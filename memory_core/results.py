@@ -80,6 +80,7 @@ class ObserveResult:
     capacity_used: float
     observation_count: int
     is_replayed_answer: bool = False
+    is_quarantined: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -33,6 +33,7 @@ class KeyRecord:
     expires_at: str | None
     revoked_at: str | None = None
     limits: Limits = field(default_factory=Limits)
+    is_trusted: bool = True
 
     def is_valid(self, now: datetime) -> bool:
         """True until it expires or is revoked."""
@@ -47,6 +48,7 @@ class KeyRecord:
             scopes=frozenset(scope for scope in SCOPES if scope in self.scopes),
             memories=self.memories,
             limits=self.limits,
+            is_trusted=self.is_trusted,
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -56,7 +58,7 @@ class KeyRecord:
     @classmethod
     def from_dict(cls, raw: dict[str, Any]) -> KeyRecord:
         """Rebuild from ``to_dict``; other fields are left out."""
-        known = {name: raw[name] for name in cls.__dataclass_fields__}
+        known = {name: raw[name] for name in cls.__dataclass_fields__ if name in raw}
         lists = {name: tuple(known[name]) for name in ("scopes", "memories")}
         return cls(**{**known, **lists, "limits": Limits(**known["limits"])})
 

@@ -140,11 +140,7 @@ class Authentication:
 
 
 def _is_public(path: str) -> bool:
-    return path in PUBLIC_PATHS or path == METADATA_PATH or path.startswith(METADATA_PATH + "/")
-
-
-def _is_public(path: str) -> bool:
-    return path in PUBLIC_PATHS or path.startswith(_PAGE)
+    return path in PUBLIC_PATHS or path.startswith((_PAGE, METADATA_PATH))
 
 
 def _require_local_page(headers: Headers) -> None:

@@ -32,6 +32,7 @@ class KeyShelf:
         memories: tuple[str, ...] = EVERY_MEMORY,
         expires: timedelta | None = None,
         limits: Limits | None = None,
+        is_trusted: bool = True,
     ) -> tuple[str, KeyRecord]:
         """A new key, which nothing can show again, and its record."""
         now = self._clock()
@@ -45,6 +46,7 @@ class KeyShelf:
                 created_at=now.isoformat(),
                 expires_at=None if expires is None else (now + expires).isoformat(),
                 limits=limits or Limits(),
+                is_trusted=is_trusted,
             )
         )
 

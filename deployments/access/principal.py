@@ -41,6 +41,16 @@ class Principal:
     scopes: frozenset[Scope]
     memories: tuple[str, ...] = EVERY_MEMORY
     limits: Limits = field(default_factory=Limits)
+    is_trusted: bool = True
+
+    def require_trust(self) -> None:
+        """Raise Forbidden (NOT_TRUSTED) for a source whose observations wait for somebody else."""
+        if not self.is_trusted:
+            raise Forbidden(
+                "This key's observations wait to be let in; it may not do that itself.",
+                code="NOT_TRUSTED",
+                hint="Use a key that was made with --trust trusted.",
+            )
 
     def require(self, scope: Scope) -> None:
         """Raise Forbidden (SCOPE_MISSING) unless the scope is held."""
@@ -130,6 +140,13 @@ def parse_scopes(raw: str) -> frozenset[Scope]:
     if not asked or asked - set(SCOPES):
         raise InvalidInput(f"The scopes {ascii(raw[:64])} do not fit.", hint=f"Choose from {', '.join(SCOPES)}.")
     return frozenset(scope for scope in SCOPES if scope in asked)
+
+
+def parse_trust(raw: str) -> bool:
+    """True for ``trusted``, False for ``untrusted``; raises InvalidInput."""
+    if raw not in {"trusted", "untrusted"}:
+        raise InvalidInput(f"The trust {ascii(raw[:64])} does not fit.", hint="Choose trusted or untrusted.")
+    return raw == "trusted"
 
 
 def parse_globs(raw: str) -> tuple[str, ...]:

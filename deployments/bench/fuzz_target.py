@@ -16,6 +16,8 @@ import uvicorn
 from fastapi import FastAPI
 
 from deployments.access.authorized_backend import AuthorizedBackend
+from deployments.access.authorized_quarantine import AuthorizedQuarantine
+from deployments.access.quarantine import Quarantine
 from deployments.health import Readiness
 from deployments.http.api import build_api
 from deployments.http.services import Services
@@ -73,7 +75,8 @@ def build_target(folder: Path) -> FastAPI:
         await inner.stats(name)
         return os.getpid()
 
-    backend = AuthorizedBackend(inner, owner_pid=own_pid)
+    quarantine = Quarantine(inner, encoders)
+    backend = AuthorizedBackend(inner, owner_pid=own_pid, quarantine=quarantine)
     api = build_api(
         Services(
             backend=backend,
@@ -82,6 +85,7 @@ def build_target(folder: Path) -> FastAPI:
             readiness=Readiness(backend=inner, encoders=encoders, encoder=encoder),
             max_body_bytes=settings.max_body_bytes,
             owner_pid=backend.owner_pid,
+            quarantine=AuthorizedQuarantine(quarantine),
         )
     )
     mount_mcp(api, settings, backend, encoders)

@@ -39,11 +39,12 @@ def create(
     observations_per_s: Annotated[float | None, typer.Option(min=0.001, help="Rate, per ingress replica.")] = None,
     memories_max: Annotated[int | None, typer.Option(min=0, help="Memories it may have.")] = None,
     bytes_per_day: Annotated[int | None, typer.Option(min=1, help="Text it may send, per ingress replica.")] = None,
+    trust: Annotated[str, typer.Option(help="trusted, or untrusted: what it observes waits to be let in.")] = "trusted",
     storage: StorageOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Make a key. It is shown once; the volume keeps a hash."""
-    from deployments.access.principal import Limits, parse_globs, parse_scopes, parse_tenant
+    from deployments.access.principal import Limits, parse_globs, parse_scopes, parse_tenant, parse_trust
 
     key, record = _shelf(storage).create(
         tenant=parse_tenant(tenant),
@@ -51,6 +52,7 @@ def create(
         memories=parse_globs(memories),
         expires=None if expires is None else parse_span(expires),
         limits=Limits(observations_per_s=observations_per_s, memories=memories_max, bytes_per_day=bytes_per_day),
+        is_trusted=parse_trust(trust),
     )
     _print_new(key, record, as_json)
 

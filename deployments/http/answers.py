@@ -27,6 +27,7 @@ class StreamedObserve(BaseModel):
     observation_count: int
     capacity_used: float
     is_replayed_answer: bool
+    is_quarantined: bool
 
     @classmethod
     def of(cls, result: ObserveResult) -> StreamedObserve:
@@ -39,6 +40,7 @@ class StreamedObserve(BaseModel):
             observation_count=result.observation_count,
             capacity_used=result.capacity_used,
             is_replayed_answer=result.is_replayed_answer,
+            is_quarantined=result.is_quarantined,
         )
 
 

@@ -23,6 +23,7 @@ from deployments.http import (
     learning,
     memories,
     probes,
+    quarantine,
     storage,
     streams,
     upkeep,
@@ -63,7 +64,8 @@ def build_api(services: Services) -> FastAPI:
     app.state.services = services
     app.include_router(probes.router)
     app.include_router(discovery.router)
-    for door in (storage, memories, learning, streams, insight, checkpoints, family, upkeep, chat, encoding, jobs):
+    doors = (storage, memories, learning, streams, insight, checkpoints, family, quarantine, upkeep, chat, encoding, jobs)
+    for door in doors:
         app.include_router(door.router, dependencies=_CREDENTIALS)
     install_error_answers(app)
     # The last one added is the outermost.

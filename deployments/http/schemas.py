@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from deployments.access.quarantine import Choice
 from memory_core.config import FastDtype, GateKind, LinearRule, SaturationPolicy, Variant
 from memory_core.consolidation.plan import EWC_LAMBDA_MAX, STEPS_MAX
 from memory_core.family_limits import FORKS_MAX, PROBES_MAX
@@ -371,6 +372,19 @@ class PromoteRequest(Body):
     model_config = _example(tag="v2.0")
 
     tag: str
+
+
+class SettleRequest(Body):
+    """Which of the observations that wait: at these positions, of this source; all when neither is given."""
+
+    model_config = _example(source="feed")
+
+    seqs: list[int] = Field(default_factory=list, max_length=10_000)
+    source: Label | None = Field(default=None, description="The metadata field source.")
+
+    def to_choice(self) -> Choice:
+        """The value that Quarantine takes."""
+        return Choice(seqs=tuple(self.seqs), source=self.source)
 
 
 class RetentionBody(Body):

@@ -11,7 +11,9 @@ from fastapi import Depends, Request
 from cluster.placement_report import PlacementReport
 from deployments.access.authentication import Authenticator, OpenDoor
 from deployments.access.authorized_jobs import AuthorizedJobs
+from deployments.access.authorized_quarantine import AuthorizedQuarantine
 from deployments.access.protected_resource import ProtectedResource
+from deployments.access.quarantine import no_quarantine
 from deployments.chat.conversation import Chat
 from deployments.health import Readiness
 from deployments.http.metrics import Metrics
@@ -43,6 +45,7 @@ class Services:
     authenticator: Authenticator = field(default_factory=OpenDoor)
     resource: ProtectedResource | None = None
     placement: Callable[[MemoryName], Awaitable[PlacementReport]] | None = None
+    quarantine: AuthorizedQuarantine | None = None
     memory_defaults: Mapping[str, Any] = field(default_factory=dict)
     restart: Callable[[MemoryName], Awaitable[None]] | None = None
     chat: Chat | None = None
@@ -60,10 +63,18 @@ async def _backend(request: Request) -> MemoryBackend:
     return (await _services(request)).backend
 
 
+async def _quarantine(request: Request) -> AuthorizedQuarantine:
+    found = (await _services(request)).quarantine
+    if found is None:
+        raise no_quarantine()
+    return found
+
+
 async def _memory_name(name: str) -> MemoryName:
     return parse_memory_name(name)
 
 
 ServicesParam = Annotated[Services, Depends(_services)]
 BackendParam = Annotated[MemoryBackend, Depends(_backend)]
+QuarantineParam = Annotated[AuthorizedQuarantine, Depends(_quarantine)]
 NameParam = Annotated[MemoryName, Depends(_memory_name)]

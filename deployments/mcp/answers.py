@@ -15,6 +15,7 @@ class ObserveAnswer:
     """What one context did. A long one is learned in ``parts``: surprise is their mean, weight_delta their sum.
 
     ``seq``: position of the last part. ``is_replayed_answer``: the idempotency key was known, nothing was learned now.
+    ``is_quarantined``: its source is not trusted, so it waits and the memory does not know it.
     """
 
     memory: MemoryName
@@ -27,6 +28,7 @@ class ObserveAnswer:
     capacity_used: float
     observation_count: int
     is_replayed_answer: bool
+    is_quarantined: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,4 +54,5 @@ def observe_answer(results: Sequence[ObserveResult]) -> ObserveAnswer:
         capacity_used=last.capacity_used,
         observation_count=last.observation_count,
         is_replayed_answer=all(result.is_replayed_answer for result in results),
+        is_quarantined=last.is_quarantined,
     )
