@@ -70,7 +70,7 @@ class AuthorizedBackend(FamilyOperations):
     see are NotFound, like names that do not exist.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917  each part is optional, so that tests leave most of them out
         self,
         inner: MemoryBackend,
         audit: AuditTrail | None = None,
