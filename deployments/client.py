@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
+from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
 import httpx
 
 from deployments.client_jobs import AsyncJobs, Jobs
+from deployments.client_streams import Learned, Source, Told, export_to, import_from, infer_stream, observe_stream
 from deployments.http_client import TIMEOUT_DEFAULT_S, RemoteBackend
 from memory_core.family_results import CompareResult, FamilyObserveResult, FanOutResult, Probe, PromoteResult
 from memory_core.ids import Tag, parse_memory_name, parse_request_id, parse_tag
@@ -37,6 +39,8 @@ from memory_core.results import (
     RestoreResult,
     SurpriseResult,
 )
+from memory_core.storage_results import ExportFormat, ImportResult
+from memory_core.terms import MemoryTerms, TermsChange, Versions
 
 DEFAULT_URL: Final = "http://127.0.0.1:8000"
 _PAGE: Final = 200
@@ -93,9 +97,34 @@ class AsyncClient(AsyncJobs):
         """Counts, weight hash and capacity."""
         return await self._remote.stats(parse_memory_name(memory), detailed=detailed)
 
-    async def delete(self, memory: str) -> None:
+    async def change(self, memory: str, change: TermsChange, *, only_if: Versions | None = None) -> MemoryTerms:
+        """Change the description, whether the memory learns, or how long it lives. ``only_if``: weight hashes."""
+        return await self._remote.change(parse_memory_name(memory), change, only_if=only_if)
+
+    async def delete(self, memory: str, *, only_if: Versions | None = None) -> None:
         """Remove a memory with its checkpoints. This cannot be undone."""
-        await self._remote.delete(parse_memory_name(memory))
+        await self._remote.delete(parse_memory_name(memory), only_if=only_if)
+
+    def observe_stream(
+        self, memory: str, what: Source, *, idempotency_key: str | None = None
+    ) -> AsyncIterator[Learned]:
+        """Learn as it comes, without an end if you like; tells of each batch once it is durable."""
+        request_id = None if idempotency_key is None else parse_request_id(idempotency_key)
+        return observe_stream(self._remote, parse_memory_name(memory), what, request_id)
+
+    def infer_stream(self, memory: str, prompt: str, *, domain: str | None = None) -> AsyncIterator[str | InferResult]:
+        """Pieces of the response as they come, and last the whole result."""
+        return infer_stream(self._remote, parse_memory_name(memory), prompt, InferOptions(domain=domain))
+
+    async def export_to(
+        self, memory: str, path: str | Path, *, tag: str | None = None, form: ExportFormat = "nmem"
+    ) -> int:
+        """Write a memory, as it is now or at a tag, to a file; its size in bytes."""
+        return await export_to(self._remote, parse_memory_name(memory), Path(path), _tag(tag), form)
+
+    async def import_from(self, memory: str, path: str | Path) -> ImportResult:
+        """Make a memory from a ``.nmem`` file."""
+        return await import_from(self._remote, parse_memory_name(memory), Path(path))
 
     async def observe(
         self, memory: str, what: Texts, *, learning_rate: float | None = None, idempotency_key: str | None = None
@@ -240,9 +269,7 @@ class Client(Jobs):
 
     def memories(self) -> Iterator[MemoryInfo]:
         """See AsyncClient."""
-        pages = self._client.memories()
-        while (info := self._do(_next_or_none(pages))) is not None:
-            yield info
+        return self._each(self._client.memories())
 
     def create(self, memory: str, **settings: Any) -> MemoryInfo:
         """See AsyncClient."""
@@ -252,9 +279,31 @@ class Client(Jobs):
         """See AsyncClient."""
         return self._do(self._client.stats(memory, detailed=detailed))
 
-    def delete(self, memory: str) -> None:
+    def change(self, memory: str, change: TermsChange, *, only_if: Versions | None = None) -> MemoryTerms:
         """See AsyncClient."""
-        self._do(self._client.delete(memory))
+        return self._do(self._client.change(memory, change, only_if=only_if))
+
+    def delete(self, memory: str, *, only_if: Versions | None = None) -> None:
+        """See AsyncClient."""
+        self._do(self._client.delete(memory, only_if=only_if))
+
+    def observe_stream(
+        self, memory: str, what: Iterable[Told], *, idempotency_key: str | None = None
+    ) -> Iterator[Learned]:
+        """See AsyncClient."""
+        return self._each(self._client.observe_stream(memory, what, idempotency_key=idempotency_key))
+
+    def infer_stream(self, memory: str, prompt: str, *, domain: str | None = None) -> Iterator[str | InferResult]:
+        """See AsyncClient."""
+        return self._each(self._client.infer_stream(memory, prompt, domain=domain))
+
+    def export_to(self, memory: str, path: str | Path, *, tag: str | None = None, form: ExportFormat = "nmem") -> int:
+        """See AsyncClient."""
+        return self._do(self._client.export_to(memory, path, tag=tag, form=form))
+
+    def import_from(self, memory: str, path: str | Path) -> ImportResult:
+        """See AsyncClient."""
+        return self._do(self._client.import_from(memory, path))
 
     def observe(
         self, memory: str, what: Texts, *, learning_rate: float | None = None, idempotency_key: str | None = None
@@ -351,6 +400,10 @@ class Client(Jobs):
     def promote(self, fork: str, tag: str) -> PromoteResult:
         """See AsyncClient."""
         return self._do(self._client.promote(fork, tag))
+
+    def _each(self, source: AsyncIterator[_T]) -> Iterator[_T]:
+        while (item := self._do(_next_or_none(source))) is not None:
+            yield item
 
     def _do(self, work: Coroutine[Any, Any, _T]) -> _T:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()

@@ -105,6 +105,11 @@ class RemoteBackend(RemoteStorage, RemoteJobs):
             base_url=self.base_url, timeout=timeout, headers=headers, transport=transport, trust_env=False
         )
 
+    @property
+    def http(self) -> httpx.AsyncClient:
+        """The connections, for what streams."""
+        return self._client
+
     async def create(self, name: MemoryName, config: MemoryConfig, terms: MemoryTerms | None = None) -> MemoryInfo:
         """See MemoryBackend."""
         wanted = terms or MemoryTerms()

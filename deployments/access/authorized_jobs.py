@@ -70,6 +70,7 @@ class AuthorizedJobs:
         """Accept and start a job. Making memories needs the scope admin, as it does elsewhere."""
         who = caller()
         who.require("observe")
+        who.require_trust()
         if request.create:
             who.require("admin")
         _require_no_rates(who)

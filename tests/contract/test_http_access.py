@@ -324,3 +324,13 @@ async def test_tenants_and_scopes_hold_through_mcp(house: House, version: str) -
             assert "acme" not in stolen
         assert "SCOPE_MISSING" in await ask(reader, *tool("observe", context="a word", memory="shared"))
         assert SECRET not in await ask(other, "resources/read", {"uri": "memory://shared/patterns"})
+
+
+async def test_an_export_tells_no_stored_name(house: House) -> None:
+    async with house.client(tenant="acme") as acme:
+        await made(acme)
+        for query in ({}, {"tag": "v1"}, {"format": "jsonl"}):
+            exported = await acme.get("/v1/memories/shared/export", params=query)
+            assert exported.status_code == 200
+            assert b"~acme~" not in exported.content
+            assert b'"shared"' in exported.content
