@@ -64,7 +64,20 @@ def build_api(services: Services) -> FastAPI:
     app.state.services = services
     app.include_router(probes.router)
     app.include_router(discovery.router)
-    doors = (storage, memories, learning, streams, insight, checkpoints, family, quarantine, upkeep, chat, encoding, jobs)
+    doors = (
+        storage,
+        memories,
+        learning,
+        streams,
+        insight,
+        checkpoints,
+        family,
+        quarantine,
+        upkeep,
+        chat,
+        encoding,
+        jobs,
+    )
     for door in doors:
         app.include_router(door.router, dependencies=_CREDENTIALS)
     install_error_answers(app)
