@@ -149,7 +149,7 @@ class Reply:
             lead = "\n\n" if said else ""
             yield f"{lead}{failure.note} This is what the memory recalls:\n\n{extract(self._recalled)}"
             return
-        if self._recalled.patterns and not cited("".join(said), self._recalled.patterns):
+        if self._recalled.response and not cited("".join(said), self._recalled.patterns):
             yield f"\n\nRecalled: {citations(self._recalled.patterns[:_CITED_WITHOUT_MODEL])}"
 
     async def _remember(self) -> None:

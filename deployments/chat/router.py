@@ -74,7 +74,7 @@ async def ask_memories(
 
 
 def merged(answers: Sequence[InferResult], candidates: tuple[Candidate, ...], pattern_limit: int) -> RoutedAnswer:
-    """One answer of several: the response of the most confident, the patterns of all by weight."""
+    """One answer of several: the response of the most confident, the patterns of all by weight, weak ones too."""
     known = [answer for answer in answers if answer.mode == "recall"]
     patterns = [
         Recalled(
@@ -83,7 +83,7 @@ def merged(answers: Sequence[InferResult], candidates: tuple[Candidate, ...], pa
             weight=match.weight * answer.confidence,
             exemplars=match.exemplars,
         )
-        for answer in known
+        for answer in answers
         for match in answer.patterns
     ]
     patterns.sort(key=lambda one: -one.weight)
