@@ -42,7 +42,7 @@ class ChatHouse:
         self.shelf = KeyShelf(store)
         self.encoders = LocalEncoderPool()
         self.inner = LocalBackend(store, self.encoders)
-        chosen = Settings.model_validate({"encoder": "hash", "model_timeout_s": 0.5, **settings})
+        chosen = Settings.model_validate({"encoder": "hash", **settings})
         backend = AuthorizedBackend(self.inner, owner_pid=_own_pid)
         self.chat = build_chat(chosen, backend, self.inner, self.encoders, transcripts or RamTranscripts(), clock_s)
         self.app = build_api(

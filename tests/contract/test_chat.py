@@ -51,6 +51,16 @@ async def modelled(tmp_path: Path, model: ModelServer) -> AsyncIterator[ChatHous
     await house.close()
 
 
+@pytest.fixture
+async def impatient(tmp_path: Path, model: ModelServer, behaviour: Behaviour) -> AsyncIterator[ChatHouse]:
+    """Waits shortly for what never comes, and long for everything else."""
+    model.behaviour, model.answer = behaviour, ModelServer.answer
+    timeout_s = 0.5 if behaviour in {"slow", "silent"} else 60.0
+    house = ChatHouse(tmp_path, model_provider="openai", openai_base_url=model.url, model_timeout_s=timeout_s)
+    yield house
+    await house.close()
+
+
 async def taught(client: httpx.AsyncClient, name: str = "notes", *texts: str) -> None:
     assert (await client.post("/v1/memories", json={"name": name, **SMALL})).status_code == 201
     observations = [{"text": text, "occurred_at": "2026-11-20"} for text in texts or (FERRY,)]
@@ -148,10 +158,9 @@ async def test_the_model_s_words_are_learned_only_when_asked_for(modelled: ChatH
 @pytest.mark.parametrize("behaviour", FAILURES)
 @pytest.mark.parametrize("stream", [False, True])
 async def test_a_model_that_fails_leaves_the_user_what_was_recalled_and_a_note(
-    modelled: ChatHouse, model: ModelServer, behaviour: Behaviour, stream: bool
+    impatient: ChatHouse, behaviour: Behaviour, stream: bool
 ) -> None:
-    model.behaviour = behaviour
-    async with modelled.client() as client:
+    async with impatient.client() as client:
         await taught(client)
         if stream:
             pieces, report = await streamed(client, QUESTION, memory="notes")
