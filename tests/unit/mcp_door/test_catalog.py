@@ -22,7 +22,7 @@ MORE = "list_memories create_memory forget predict_next".split()
 TOKENS_MAX = 4_000
 ARGUMENTS = {
     "observe": {"context", "learning_rate", "domain", "encoding", "session", "metadata", "idempotency_key"},
-    "infer": {"prompt", "temperature", "max_tokens", "domain", "return_attention"},
+    "infer": {"prompt", "temperature", "max_tokens", "domain", "occurred_from", "occurred_to", "return_attention"},
     "surprise": {"input", "domain"},
     "consolidate": {"steps", "ewc_lambda"},
     "checkpoint": {"tag", "description", "include_momentum"},

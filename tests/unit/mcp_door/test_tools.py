@@ -205,20 +205,6 @@ async def test_bad_arguments_are_an_answer_that_names_them(
     assert error["hint"]
 
 
-@pytest.mark.parametrize(
-    ("tool", "arguments"),
-    [
-        ("infer", {"prompt": FACT, "temperature": 0.5}),
-        ("infer", {"prompt": FACT, "max_tokens": 5}),
-        ("surprise", {"input": FACT, "domain": "pets"}),
-    ],
-)
-async def test_what_cannot_be_honoured_is_refused(client: Client, tool: str, arguments: dict[str, Any]) -> None:
-    error = await failure(client, tool, **arguments)
-    assert error["code"] == "INVALID_INPUT"
-    assert "does not take" in error["message"]
-
-
 async def test_a_refusal_never_repeats_what_was_sent(client: Client) -> None:
     error = await failure(client, "observe", context=["my secret"], encoding="my secret")
     assert "my secret" not in json.dumps(error)
