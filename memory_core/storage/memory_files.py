@@ -147,7 +147,7 @@ class MemoryFiles:
 
     def publish_head(self, head: Head) -> None:
         """The instant that a recovery starts from this head."""
-        pass
+        self._require_fresh_pin()
         key = keys.head(self.uid, head.epoch, head.number)
         if not create_document(self._store, key, "head", head.to_dict()):
             raise Fenced("This epoch's head exists already.", hint="Reopen the memory.", epoch=self.epoch)
@@ -207,7 +207,7 @@ class MemoryFiles:
 
     def publish_checkpoint(self, checkpoint: Checkpoint) -> None:
         """Conflict (CHECKPOINT_EXISTS) when the tag is taken."""
-        pass
+        self._require_fresh_pin()
         key = keys.checkpoint(self.uid, checkpoint.tag)
         if not create_document(self._store, key, "checkpoint", checkpoint.to_dict()):
             raise checkpoint_exists(self._name, checkpoint.tag)
