@@ -11,26 +11,17 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from cluster import ray_api
+from cluster.redis_place import RedisPlace
 from memory_core.errors import Unavailable
 
 _START_TIMEOUT_S: Final = 120.0
 _STOP_TIMEOUT_S: Final = 30.0
 _POLL_S: Final = 0.5
 _TABLES: Final = "neural-memory"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RedisPlace:
-    """``address`` as Ray takes it, ``host:port``; ``user`` and ``password`` may be empty."""
-
-    address: str
-    user: str
-    password: str
 
 
 @contextmanager

@@ -56,7 +56,7 @@ class VolumeActor:
         self._opened: Volume | None = None
         self._sweeper: asyncio.Task[None] | None = None
 
-    async def create(self, name: MemoryName, config: MemoryConfig, terms: MemoryTerms | None) -> MemoryInfo:
+    async def create(self, name: MemoryName, config: MemoryConfig, terms: MemoryTerms | None = None) -> MemoryInfo:
         """Create an empty memory; Conflict when the name is taken."""
         return await self._run(lambda volume: volume.create(name, config, terms))
 

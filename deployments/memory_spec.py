@@ -28,8 +28,8 @@ class MemoryClass:
 
 
 CLASSES: Final[dict[MemoryKind, MemoryClass]] = {
-    # Small, and takes a full step on whatever it is told: nothing is too familiar for so short a life.
-    "session": MemoryClass(settings={"units": 4096, "rows": 4096, "surprise_gate": 0.0}, ttl_s=86_400.0),
+    # Small, and takes a full step on whatever is new to it.
+    "session": MemoryClass(settings={"units": 4096, "rows": 4096, "learning_rate": 1.0}, ttl_s=86_400.0),
     "project": MemoryClass(settings={}),
     # Large, gives up no pattern, and learns only while somebody has made it writable.
     "expert": MemoryClass(settings={"units": 65536, "saturation": "refuse"}, is_read_only=True),

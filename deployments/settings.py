@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 from pydantic import AliasChoices, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from cluster.head_node import RedisPlace
+from cluster.redis_place import RedisPlace
 from memory_core.config import Variant
 from memory_core.durability import Durability
 from memory_core.errors import InvalidInput

@@ -11,15 +11,12 @@ import typer
 
 from deployments.cli import output
 from deployments.cli.options import JsonOption, UrlOption
-from deployments.http_client import RemoteBackend
-from deployments.job_bar import job_bar, said
-from deployments.job_request import JobRequest
-from deployments.settings import Settings
 from memory_core.errors import InvalidInput
 from memory_core.jobs.plan import MAX_ERRORS, JobId, parse_job_id
 from memory_core.jobs.progress import ENDED, JobInfo, JobPage
 
 if TYPE_CHECKING:
+    from deployments.http_client import RemoteBackend
     from memory_core.jobs.record import JobShelf
 
 batch_app: Final = typer.Typer(help="Teach memories whole corpora.", no_args_is_help=True)
@@ -69,6 +66,8 @@ def observe(
     as_json: JsonOption = False,
 ) -> None:
     """Teach a corpus. Killed anywhere it can go on: nothing is lost, nothing is learned twice."""
+    from deployments.job_request import JobRequest
+
     request = JobRequest(
         source=source,
         memory=memory,
@@ -90,6 +89,7 @@ def observe(
     request.reading()
     if local:
         from deployments.local_jobs import accept_local
+        from deployments.settings import Settings
 
         accepted = asyncio.run(accept_local(Settings(), request)).job_id
     else:
@@ -167,11 +167,14 @@ def _follow(
     as_json: bool,
     cpus: int | None,
 ) -> None:
+    from deployments.job_bar import job_bar
+
     if not as_json:
         output.err.print(f"job {job}", markup=False)
     with job_bar(output.err) as bar:
         if is_local:
             from deployments.local_jobs import drive_local
+            from deployments.settings import Settings
 
             info = drive_local(Settings(), job, bar, cpus=cpus)
         elif is_detached:
@@ -196,6 +199,8 @@ async def _watch(service: RemoteBackend, job: JobId, bar: Callable[[JobInfo], No
 
 
 def _print_info(info: JobInfo, as_json: bool) -> None:
+    from deployments.job_bar import said
+
     if as_json:
         output.print_json(info)
         return
@@ -221,11 +226,15 @@ def _write_rejects(job: JobId, to: Path, *, url: str | None, is_local: bool) -> 
 
 def _shelf() -> JobShelf:
     from deployments.local_jobs import open_shelf
+    from deployments.settings import Settings
 
     return open_shelf(Settings())
 
 
 def _remote(url: str | None, work: Callable[[RemoteBackend], Awaitable[_T]]) -> _T:
+    from deployments.http_client import RemoteBackend
+    from deployments.settings import Settings
+
     async def opened() -> _T:
         settings = Settings()
         service = RemoteBackend(url or settings.base_url, api_key=settings.api_key)

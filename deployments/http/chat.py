@@ -96,13 +96,13 @@ async def infer_routed(body: RoutedRequest, backend: BackendParam) -> RoutedAnsw
     return await ask_memories(backend, names, body.prompt, body.to_routing())
 
 
-@router.post("/sessions", status_code=201, responses=documented(400, 422, 503))
+@router.post("/sessions", status_code=201, responses=documented(400, 404, 422, 503))
 async def open_session(conversations: ChatParam, body: OpenSessionRequest | None = None) -> SessionAnswer:
     """Begin a session: a small memory and a transcript that vanish when nothing was said for `ttl_s` seconds."""
     return SessionAnswer.of(await conversations.sessions.open(None if body is None else body.ttl_s))
 
 
-@router.get("/sessions", responses=documented(503))
+@router.get("/sessions", responses=documented(404, 503))
 async def list_sessions(conversations: ChatParam) -> SessionList:
     """The sessions of this key."""
     return SessionList(sessions=[SessionAnswer.of(one) for one in await conversations.sessions.mine()])

@@ -9,10 +9,10 @@ from pydantic import Field
 
 from deployments.access.authorized_jobs import AuthorizedJobs
 from deployments.http.failures import documented
-from deployments.http.schemas import Body
+from deployments.http.schemas import Body, example
 from deployments.http.services import ServicesParam
 from deployments.job_request import JobRequest
-from memory_core.errors import Unavailable
+from memory_core.errors import InvalidInput
 from memory_core.jobs.plan import MAX_ERRORS, JobId, Split, parse_job_id
 from memory_core.jobs.progress import JobInfo, JobPage
 
@@ -21,6 +21,8 @@ router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 
 class JobBody(Body):
     """What to teach to what. Either `memory`, or `memory_field`: then each row names its memory."""
+
+    model_config = example(source="s3://corpus/notes/*.jsonl", memory="notes", session_field="thread")
 
     source: str = Field(max_length=4096, description="URL or pattern, in a place that the operator allows.")
     memory: str | None = None
@@ -42,7 +44,7 @@ class JobBody(Body):
 
 def _jobs(services: ServicesParam) -> AuthorizedJobs:
     if services.jobs is None:
-        raise Unavailable(
+        raise InvalidInput(
             "This service has no cluster to run jobs on.", code="NO_JOBS", hint="Use neural-memory serve."
         )
     return services.jobs

@@ -35,7 +35,8 @@ class Body(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, hide_input_in_errors=True)
 
 
-def _example(**values: Any) -> ConfigDict:
+def example(**values: Any) -> ConfigDict:
+    """Model settings that show this body in the document."""
     return ConfigDict(json_schema_extra={"examples": [values]})
 
 
@@ -54,7 +55,7 @@ class PlacementBody(Body):
 class CreateRequest(Body):
     """A new memory. Everything but the name has a default and is fixed from then on."""
 
-    model_config = _example(name="python-expert", units=16384)
+    model_config = example(name="python-expert", units=16384)
 
     kind: MemoryKind = Field(default="project", alias="class", description="Size, policy and life to start from.")
     description: str = Field(default="", max_length=DESCRIPTION_LENGTH_MAX)
@@ -104,7 +105,7 @@ class CreateRequest(Body):
 class ChangeRequest(Body):
     """What shall change of a memory; what is left out stays. ``ttl_s`` counts from now, null is for ever."""
 
-    model_config = _example(description="What the team knows of the harbour", ttl_s=604800)
+    model_config = example(description="What the team knows of the harbour", ttl_s=604800)
 
     description: str | None = Field(default=None, max_length=DESCRIPTION_LENGTH_MAX)
     read_only: bool | None = Field(default=None, description="Answers and does not learn.")
@@ -147,7 +148,7 @@ class ObservationBody(Body):
 class ObserveRequest(Body):
     """One ``text`` (with its domain, session, time, metadata), or a list of ``observations`` that is learned as one."""
 
-    model_config = _example(text="A context manager closes the file when the block ends.", domain="python")
+    model_config = example(text="A context manager closes the file when the block ends.", domain="python")
 
     text: str | None = None
     domain: Label | None = None
@@ -183,7 +184,7 @@ class ObserveRequest(Body):
 class InferRequest(Body):
     """A question. Filters keep only exemplars that match all the given values."""
 
-    model_config = _example(prompt="How do I make sure a file gets closed?", pattern_limit=3)
+    model_config = example(prompt="How do I make sure a file gets closed?", pattern_limit=3)
 
     prompt: str
     pattern_limit: int = Field(default=5, ge=1, le=50)
@@ -212,7 +213,7 @@ class InferRequest(Body):
 class SurpriseRequest(Body):
     """One ``text`` or several ``texts`` to measure; nothing is learned."""
 
-    model_config = _example(text="Photosynthesis turns light into sugar.")
+    model_config = example(text="Photosynthesis turns light into sugar.")
 
     text: str | None = None
     texts: list[str] | None = None
@@ -232,7 +233,7 @@ class SurpriseRequest(Body):
 class ConsolidateRequest(Body):
     """How many rounds of rehearsal, and how strongly the weights are held where they were (0: not at all)."""
 
-    model_config = _example(steps=1, ewc_lambda=0.01)
+    model_config = example(steps=1, ewc_lambda=0.01)
 
     steps: int = Field(default=1, ge=1, le=STEPS_MAX)
     ewc_lambda: float = Field(default=0.0, ge=0.0, le=EWC_LAMBDA_MAX, allow_inf_nan=False)
@@ -241,7 +242,7 @@ class ConsolidateRequest(Body):
 class ForgetRequest(Body):
     """Which exemplars shall go: those that meet every condition given, at least one. Times are ISO 8601."""
 
-    model_config = _example(subject="Ana Petrovic", dry_run=True)
+    model_config = example(subject="Ana Petrovic", dry_run=True)
 
     subject: str | None = Field(default=None, description="All of its words that carry meaning are in the exemplar.")
     patterns: list[int] = Field(default_factory=list, max_length=1024)
@@ -261,7 +262,7 @@ class ForgetRequest(Body):
 class ReencodeRequest(Body):
     """The encoder to go to, and the name of the memory that is made with it."""
 
-    model_config = _example(encoder="static", new_name="python-expert-static")
+    model_config = example(encoder="static", new_name="python-expert-static")
 
     encoder: str
     new_name: str
@@ -270,7 +271,7 @@ class ReencodeRequest(Body):
 class AttentionRequest(Body):
     """A query to look at word by word."""
 
-    model_config = _example(query="How do I make sure a file gets closed?", top_k=5)
+    model_config = example(query="How do I make sure a file gets closed?", top_k=5)
 
     query: str
     top_k: int = Field(default=5, ge=1, le=100, description="Patterns to show.")
@@ -279,7 +280,7 @@ class AttentionRequest(Body):
 class PredictRequest(Body):
     """What was just said: a ``text``, or the last turn of a ``session``."""
 
-    model_config = _example(text="How was your trip?", top_k=5)
+    model_config = example(text="How was your trip?", top_k=5)
 
     text: str | None = None
     session: Label | None = None
@@ -295,7 +296,7 @@ class PredictRequest(Body):
 class MergeRequest(Body):
     """The memory to learn from, and which of its checkpoints; the newest without a tag."""
 
-    model_config = _example(other="python-expert-2", tag="v1.0")
+    model_config = example(other="python-expert-2", tag="v1.0")
 
     other: str
     tag: str | None = None
@@ -304,7 +305,7 @@ class MergeRequest(Body):
 class CheckpointRequest(Body):
     """A tag for the current state. Tags are never moved."""
 
-    model_config = _example(tag="v1.0", description="After the first import")
+    model_config = example(tag="v1.0", description="After the first import")
 
     tag: str
     description: str = Field(default="", max_length=1024)
@@ -314,7 +315,7 @@ class CheckpointRequest(Body):
 class RestoreRequest(Body):
     """The checkpoint to go back to."""
 
-    model_config = _example(tag="v1.0")
+    model_config = example(tag="v1.0")
 
     tag: str
     restore_momentum: bool = True
@@ -323,7 +324,7 @@ class RestoreRequest(Body):
 class RollbackRequest(Body):
     """The position to go back to; observe and stats tell positions."""
 
-    model_config = _example(to_seq=120)
+    model_config = example(to_seq=120)
 
     to_seq: int = Field(ge=0, le=2**63 - 1)
 
@@ -331,7 +332,7 @@ class RollbackRequest(Body):
 class ForkRequest(Body):
     """The checkpoint to start from and the name of the new memory."""
 
-    model_config = _example(tag="v1.0", name="python-expert-2")
+    model_config = example(tag="v1.0", name="python-expert-2")
 
     tag: str
     name: str
@@ -340,7 +341,7 @@ class ForkRequest(Body):
 class FanOutRequest(Body):
     """The checkpoint to start from, and how many memories: they are called ``name-1``, ``name-2`` and so on."""
 
-    model_config = _example(tag="v1.0", name="try", count=4)
+    model_config = example(tag="v1.0", name="try", count=4)
 
     tag: str
     name: str
@@ -357,7 +358,7 @@ class ProbeBody(Body):
 class CompareRequest(Body):
     """What forks are compared by."""
 
-    model_config = _example(probes=[{"text": "Ana moved to Porto.", "question": "Where does Ana live?"}])
+    model_config = example(probes=[{"text": "Ana moved to Porto.", "question": "Where does Ana live?"}])
 
     probes: list[ProbeBody] = Field(min_length=1, max_length=PROBES_MAX)
 
@@ -369,7 +370,7 @@ class CompareRequest(Body):
 class PromoteRequest(Body):
     """The fork's version to promote; made now if there is none under this tag."""
 
-    model_config = _example(tag="v2.0")
+    model_config = example(tag="v2.0")
 
     tag: str
 
@@ -377,7 +378,7 @@ class PromoteRequest(Body):
 class SettleRequest(Body):
     """Which of the observations that wait: at these positions, of this source; all when neither is given."""
 
-    model_config = _example(source="feed")
+    model_config = example(source="feed")
 
     seqs: list[int] = Field(default_factory=list, max_length=10_000)
     source: Label | None = Field(default=None, description="The metadata field source.")
@@ -390,7 +391,7 @@ class SettleRequest(Body):
 class RetentionBody(Body):
     """Every checkpoint that any rule keeps stays; without a number nothing is ever pruned."""
 
-    model_config = _example(keep_last=24, keep_younger_than_s=604800)
+    model_config = example(keep_last=24, keep_younger_than_s=604800)
 
     keep_last: int | None = Field(default=None, ge=0, le=1 << 40, description="So many of the newest.")
     keep_younger_than_s: int | None = Field(default=None, ge=0, le=1 << 40)
@@ -404,7 +405,7 @@ class RetentionBody(Body):
 class PruneRequest(Body):
     """By the memory's own rules, or by ``policy``."""
 
-    model_config = _example(dry_run=True)
+    model_config = example(dry_run=True)
 
     policy: RetentionBody | None = None
     dry_run: bool = Field(default=False, description="Only tell what would go.")
@@ -413,7 +414,7 @@ class PruneRequest(Body):
 class CollectRequest(Body):
     """How long an object must have lain before it can be garbage."""
 
-    model_config = _example(dry_run=True)
+    model_config = example(dry_run=True)
 
     grace_s: float = Field(default=3600.0, ge=0.0, le=1e9)
     dry_run: bool = Field(default=False, description="Only tell what would go.")

@@ -148,8 +148,8 @@ async def test_a_dry_run_tells_and_keeps(client: httpx.AsyncClient) -> None:
 @pytest.mark.parametrize(
     ("chosen", "code"),
     [
-        ({"device": "cuda:0"}, "NOT_SUPPORTED"),
-        ({"ttl_s": 60}, "NOT_SUPPORTED"),
+        ({"device": "cuda:0"}, "INVALID_INPUT"),
+        ({"ttl_s": -1}, "INVALID_INPUT"),
         ({"class": "huge"}, "INVALID_INPUT"),
         ({"kind": "session"}, "INVALID_INPUT"),
     ],

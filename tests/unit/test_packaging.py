@@ -57,7 +57,7 @@ def test_every_direct_dependency_is_locked(project: dict[str, Any], lock: str) -
     extras = project["project"]["optional-dependencies"].values()
     wanted = [*project["project"]["dependencies"], *(line for extra in extras for line in extra)]
     locked = {name.lower().replace("_", "-") for name in re.findall(r"^([\w.-]+)==", lock, re.MULTILINE)}
-    names = {re.split(r"[\[<>=; ]", line)[0].lower() for line in wanted}
+    names = {re.split(r"[\[<>=; ]", line)[0].lower().replace(".", "-") for line in wanted}
     assert names - locked == set()
 
 

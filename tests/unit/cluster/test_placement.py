@@ -125,6 +125,13 @@ def test_an_operator_is_told_the_status(
     host = None
     if residents is not None:
         host = HostReport(
-            pid=7, node="n", residents=residents, state_bytes=MIB, rss_bytes=MIB, activations=1, passivations=0
+            pid=7,
+            node="n",
+            residents=residents,
+            epochs=tuple(range(1, len(residents) + 1)),
+            state_bytes=MIB,
+            rss_bytes=MIB,
+            activations=1,
+            passivations=0,
         )
     assert told(known, POOL.place("u", INFO.placement), host, waits_for).status == status
