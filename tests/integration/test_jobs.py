@@ -61,6 +61,7 @@ async def until(desk: JobDesk, job: JobId, holds: Callable[[JobInfo], bool]) -> 
     return info
 
 
+@pytest.mark.slow
 async def test_a_job_outlives_its_driver_an_encoder_and_the_memory(
     desk: JobDesk, ray_backend: RayBackend, tmp_path: Path
 ) -> None:
