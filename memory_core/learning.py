@@ -110,16 +110,16 @@ class _Chunk:
         sizes = [len(passage.keys_SD) for passage in self._passages]
         keys_SD = torch.cat([passage.keys_SD for passage in self._passages])
         known_Sn = state.similarity(keys_SD)
-        words = [passage.words for passage in self._passages]
         if len(sizes) == 1:
-            return Comparison(state.bank, state.words, words, sizes, known_Sn.mean(axis=0, keepdims=True))
-        among_SS = (keys_SD @ keys_SD.T).cpu().numpy()
-        if len(keys_SD) == len(sizes):
-            return Comparison(state.bank, state.words, words, sizes, known_Sn, among_SS)
-        starts_P = np.cumsum([0, *sizes[:-1]])
-        among_SP = np.maximum.reduceat(among_SS, starts_P, axis=1)
-        mean_PS = np.repeat(np.eye(len(sizes), dtype=np.float32) / np.array(sizes, dtype=np.float32), sizes, axis=1)
-        return Comparison(state.bank, state.words, words, sizes, mean_PS @ known_Sn, mean_PS @ among_SP)
+            known_Pn, among_PP = known_Sn.mean(axis=0, keepdims=True), None
+        else:
+            known_Pn, among_PP = known_Sn, (keys_SD @ keys_SD.T).cpu().numpy()
+        if among_PP is not None and len(keys_SD) > len(sizes):
+            starts_P = np.cumsum([0, *sizes[:-1]])
+            mean_PS = np.repeat(np.eye(len(sizes), dtype=np.float32) / np.array(sizes, dtype=np.float32), sizes, axis=1)
+            known_Pn, among_PP = mean_PS @ known_Sn, mean_PS @ np.maximum.reduceat(among_PP, starts_P, axis=1)
+        words = [passage.words for passage in self._passages]
+        return Comparison(state.bank, state.words, words, sizes, known_Pn, among_PP)
 
     def _settle(self, comparison: Comparison) -> tuple[Novelties, np.ndarray]:
         """Novelty of each passage and whether it becomes a pattern.
@@ -147,10 +147,9 @@ class _Chunk:
                 texts[nearest] = (
                     bank.exemplars[nearest] if is_known else (self._passages[nearest - bank.count].exemplar,)
                 )
-            if bank.has_room(texts[nearest], exemplar):
-                texts[nearest] = bank.joined(texts[nearest], exemplar)
-            else:
-                is_new_P[row] = True
+            joined = bank.joined(texts[nearest], exemplar)
+            is_new_P[row] = joined is None
+            texts[nearest] = joined or texts[nearest]
         return is_new_P
 
     def _place(self, passage: _Passage, score: float, known: int | None) -> int:
@@ -169,9 +168,10 @@ class _Chunk:
 
     def _recruit(self, passage: _Passage, score: float) -> int:
         state = self._state
-        if state.bank.is_full:
-            state.transitions.forget_slot(state.bank.weakest_slot())
+        n_patterns = state.bank.count
         slot = state.bank.recruit(passage.keys_SD, passage.exemplar, score)
+        if slot < n_patterns:
+            state.transitions.forget_slot(slot)
         state.words.learn(slot, passage.words)
         state.speakers.learn(slot, passage.exemplar.text)
         passage.report.learned = True

@@ -79,16 +79,13 @@ class PatternBank:
         """Count one more use; keep the text when it is new and there is room."""
         self.columns["uses_U"][slot] += 1
         self.columns["last_seq_U"][slot] = exemplar.seq
-        if self.has_room(self.exemplars[slot], exemplar):
-            self.exemplars[slot] = self.joined(self.exemplars[slot], exemplar)
+        self.exemplars[slot] = self.joined(self.exemplars[slot], exemplar) or self.exemplars[slot]
 
-    def has_room(self, known: tuple[Exemplar, ...], exemplar: Exemplar) -> bool:
-        """True when a pattern with these texts has this one already or can take one more."""
-        return _carries(known, exemplar) or len(known) < self._config.exemplars_per_pattern
-
-    def joined(self, known: tuple[Exemplar, ...], exemplar: Exemplar) -> tuple[Exemplar, ...]:
-        """The texts with this one, once."""
-        return known if _carries(known, exemplar) else (*known, exemplar)
+    def joined(self, known: tuple[Exemplar, ...], exemplar: Exemplar) -> tuple[Exemplar, ...] | None:
+        """A pattern's texts with this one, once; None when it is not among them and there is no room."""
+        if any(item.text == exemplar.text and item.domain == exemplar.domain for item in known):
+            return known
+        return (*known, exemplar) if len(known) < self._config.exemplars_per_pattern else None
 
     def unit_counts(self) -> np.ndarray:
         """How many units each pattern owns, shape (n,)."""
@@ -118,8 +115,3 @@ class PatternBank:
         chances_n = np.log(np.maximum(lots_n, TINY)) / np.maximum(self.strengths(), TINY)
         chances_n[ids_n >= self.next_pattern_id - self._config.units // SPARED] = 0.0
         return int(chances_n.argmin())
-
-
-def _carries(known: tuple[Exemplar, ...], exemplar: Exemplar) -> bool:
-    """True when this text with this domain is there already."""
-    return any(item.text == exemplar.text and item.domain == exemplar.domain for item in known)

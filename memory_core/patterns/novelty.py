@@ -147,7 +147,7 @@ class Comparison:
                 (known.similarity_PC, np.where(is_before_PP, among_PP, -np.inf)),
                 (known.slot_PC, n_patterns + passages),
                 (known.segments_PC, self._segments_P),
-                (np.maximum(known.crowding_PC, came_near_PK), self._crowding_of_passages(is_before_PP)),
+                (np.maximum(known.crowding_PC, came_near_PK), self._crowding_of_passages(among_PP, recruits_P)),
             )
         )
         chosen_PC = _highest(similarity, CANDIDATES)
@@ -156,14 +156,12 @@ class Comparison:
         )
         return _Candidates(similarity, slots, segments, crowding, self._words(chosen_PC))
 
-    def _crowding_of_passages(self, is_before_PP: np.ndarray) -> np.ndarray:
+    def _crowding_of_passages(self, among_PP: np.ndarray, recruits_P: np.ndarray) -> np.ndarray:
         """[p, r]: how near passage r, as a pattern, has come to another one when p's turn comes."""
-        assert self._among_PP is not None
-        at_birth_P = np.maximum(self._highest_P, np.where(is_before_PP, self._among_PP, 0.0).max(axis=1))
+        earlier_PP = np.tril(among_PP, k=-1)
+        at_birth_P = np.maximum(self._highest_P, np.where(recruits_P, earlier_PP, 0.0).max(axis=1))
         # Passage q came near r when r stood before it and q became a pattern.
-        recruits_P = np.append(is_before_PP[-1, :-1], False)
-        passages = np.arange(len(recruits_P))
-        came_near_PP = np.where((passages < passages[:, None]) & recruits_P[:, None], self._among_PP, 0.0)
+        came_near_PP = np.where(recruits_P[:, None], earlier_PP, 0.0)
         later_PP = np.zeros_like(came_near_PP)
         np.maximum.accumulate(came_near_PP[:-1], axis=0, out=later_PP[1:])
         crowding_PP: np.ndarray = np.maximum(later_PP, at_birth_P)
