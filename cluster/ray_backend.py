@@ -76,12 +76,13 @@ class ClusterSettings:
     """call_deadline_s: bounds one operation, with the restart of a memory's process inside it.
 
     shared_hosts: processes that hold the memories without one of their own; every ingress must be told the same.
-    limits: of each host.
+    limits: of each host. trusted_signers: public keys one of which must have signed what is imported; empty: no rule.
     """
 
     call_deadline_s: float = CALL_DEADLINE_S
     shared_hosts: int = 2
     limits: HostLimits = field(default_factory=HostLimits)
+    trusted_signers: frozenset[str] = frozenset()
 
 
 class RayBackend(VolumeStorage, FamilyOperations):
@@ -95,6 +96,7 @@ class RayBackend(VolumeStorage, FamilyOperations):
         self._storage_url = storage_url
         self._encoders = encoders
         self._settings = settings or ClusterSettings()
+        self._trusted_signers = self._settings.trusted_signers
         volume_id = hashlib.sha256(storage_url.encode()).hexdigest()[:12]
         self._pool = Pool(
             volume_id=volume_id,

@@ -8,7 +8,7 @@ from deployments.settings import Settings
 
 
 def cluster_settings(settings: Settings) -> ClusterSettings:
-    """Deadlines, hosts and their limits."""
+    """Deadlines, hosts and their limits, trusted signers."""
     limits = HostLimits(
         idle_ttl_s=settings.idle_ttl_s,
         resident_bytes_max=settings.resident_bytes_max,
@@ -17,4 +17,9 @@ def cluster_settings(settings: Settings) -> ClusterSettings:
         log_level=settings.log_level,
         trace_exporter=settings.trace_exporter,
     )
-    return ClusterSettings(call_deadline_s=settings.call_deadline_s, shared_hosts=settings.shared_hosts, limits=limits)
+    return ClusterSettings(
+        call_deadline_s=settings.call_deadline_s,
+        shared_hosts=settings.shared_hosts,
+        limits=limits,
+        trusted_signers=settings.signers,
+    )

@@ -22,6 +22,7 @@ class LocalConnection(LocalBackend):
         self._pool = LocalEncoderPool()
         self._default_encoder = EncoderId(settings.encoder)
         self._defaults = settings.memory_defaults
+        self._trusted_signers = settings.signers
         super().__init__(
             settings.storage_url,
             self._pool,

@@ -18,6 +18,7 @@ from memory_core.ids import parse_memory_name
 from memory_core.lifecycle.rhythm import CheckpointRhythm
 from memory_core.placement_spec import PlacementSpec
 from memory_core.storage.object_store import SINGLE_WRITER
+from memory_core.storage.signing import parse_signer
 
 MIB = 1024 * 1024
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -112,6 +113,9 @@ class Settings(BaseSettings):
     )
     max_body_bytes: int = Field(default=4 * MIB, ge=1024, description="Largest request body.")
     max_import_bytes: int = Field(default=1024 * MIB, ge=1024, description="Largest memory file that is imported.")
+    trusted_signers: str = Field(
+        default="", description="Public keys, with commas, one of which must have signed a memory file to import it."
+    )
     ingress_replicas: int = Field(default=1, ge=1, description="Processes that answer requests; they hold nothing.")
     call_deadline_s: float = Field(
         default=60.0, gt=0, description="Seconds that a call waits for a memory that restarts."
@@ -229,6 +233,14 @@ class Settings(BaseSettings):
             raise ValueError("AUTH=open and OAUTH_ISSUER exclude each other.")
         return self
 
+    @field_validator("trusted_signers")
+    @classmethod
+    def _as_signers(cls, raw: str) -> str:
+        try:
+            return ",".join(parse_signer(key) for key in raw.split(",") if key.strip())
+        except InvalidInput as error:
+            raise ValueError(f"{error.message} {error.hint}") from error
+
     @field_validator("memory_storage_path")
     @classmethod
     def _as_url(cls, raw: str) -> str:
@@ -289,6 +301,11 @@ class Settings(BaseSettings):
             every_bytes=self.checkpoint_every_bytes or None,
             every_s=self.checkpoint_every_s or None,
         )
+
+    @property
+    def signers(self) -> frozenset[str]:
+        """Public keys whose memory files may be imported; empty for all files."""
+        return frozenset(key for key in self.trusted_signers.split(",") if key)
 
     @property
     def served_encoders(self) -> tuple[str, ...]:

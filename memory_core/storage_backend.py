@@ -30,8 +30,8 @@ class StorageBackend(Protocol):
     async def import_memory(self, name: MemoryName, archive: AsyncIterator[bytes]) -> ImportResult:
         """A new memory from a ``.nmem`` file; it exists when all of it was checked, or not at all.
 
-        Conflict (MEMORY_EXISTS, ENCODER_MISMATCH), InvalidInput (ARCHIVE_INVALID, ARCHIVE_TRUNCATED, ARCHIVE_VERSION),
-        TooLarge.
+        Conflict (MEMORY_EXISTS, ENCODER_MISMATCH), InvalidInput (ARCHIVE_INVALID, ARCHIVE_TRUNCATED, ARCHIVE_VERSION,
+        ARCHIVE_NOT_TRUSTED), TooLarge.
         """
         ...
 

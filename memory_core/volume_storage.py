@@ -9,6 +9,7 @@ from memory_core.encoding.encoder import EncoderPool
 from memory_core.errors import Conflict
 from memory_core.ids import EncoderId, MemoryName, Tag
 from memory_core.storage.archive import ArchiveHead, Member, read_archive, write_archive
+from memory_core.storage.signing import require_signer
 from memory_core.storage_results import (
     CollectResult,
     Export,
@@ -24,9 +25,13 @@ ARCHIVE_BYTES_MAX: Final = 16 << 30
 
 
 class VolumeStorage:
-    """StorageBackend by the methods of ``memory_core.volume.Volume``, called wherever that is."""
+    """StorageBackend by the methods of ``memory_core.volume.Volume``, called wherever that is.
+
+    trusted_signers: public keys one of which must have signed what is imported; empty for no such rule.
+    """
 
     _encoders: EncoderPool
+    _trusted_signers: frozenset[str] = frozenset()
 
     async def _ask_volume(self, method: str, *args: Any) -> Any:
         """Call a method of the volume."""
@@ -61,6 +66,7 @@ class VolumeStorage:
         """See StorageBackend. Whatever was stored of a refused archive is garbage that ``collect_garbage`` removes."""
 
         async def admit(head: ArchiveHead) -> None:
+            require_signer(head.signer, self._trusted_signers)
             await self._require_served(name, head)
             await self._ask_volume("require_free", name)
 

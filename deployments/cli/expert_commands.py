@@ -11,8 +11,8 @@ import typer
 
 from deployments.cli import output
 from deployments.cli.connection import Connection, run
-from deployments.cli.options import JsonOption, LocalOption, UrlOption
-from deployments.whole_files import file_pieces, write_whole
+from deployments.cli.options import JsonOption, LocalOption, SignOption, UrlOption
+from deployments.whole_files import file_pieces, maybe_signed, write_whole
 from memory_core.ids import EncoderId, parse_memory_name, parse_tag
 from memory_core.storage_results import ImportResult
 
@@ -33,6 +33,7 @@ def build(
     licence: Annotated[str | None, typer.Option(help="Of the source, for the card.")] = None,
     encoder: Annotated[str, typer.Option(help="minilm, static, hash or hf:ID.")] = "minilm",
     start: Annotated[Path, typer.Option("--from", help="Folder whose node_modules has typescript.")] = Path(),
+    sign_with: SignOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Teach an expert from documentation, examine it, and write it as a read-only memory with its card."""
@@ -42,7 +43,7 @@ def build(
     parse_memory_name(source.name)
     expert = asyncio.run(_built(source, EncoderId(encoder)))
     file = to or Path(f"{source.name}.nmem")
-    size_bytes = asyncio.run(write_whole(expert.archive(), file))
+    size_bytes = asyncio.run(write_whole(maybe_signed(expert.archive(), sign_with), file))
     _print_card(expert.card, as_json, file=str(file), size_bytes=size_bytes)
 
 

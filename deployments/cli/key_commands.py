@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import asdict
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
@@ -116,6 +117,24 @@ def parse_span(raw: str) -> timedelta:
     if found is None:
         raise InvalidInput(f"The span {ascii(raw[:32])} does not fit.", hint="Write 90d, 12h, 30m or 10s.")
     return timedelta(seconds=int(found[1]) * _SECONDS[found[2]])
+
+
+@keys_app.command()
+def signing(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A new file for the private key.", dir_okay=False)],
+    as_json: JsonOption = False,
+) -> None:
+    """Make a key that signs memory files, and print the public key for TRUSTED_SIGNERS."""
+    from deployments.whole_files import write_signing_key
+    from memory_core.storage.signing import SigningKey
+
+    key = SigningKey.create()
+    write_signing_key(key, file)
+    if as_json:
+        output.print_json({"file": str(file), "public_key": key.public})
+    else:
+        output.out.print(key.public, markup=False, soft_wrap=True)
+        output.err.print(f"{file} signs: keep it to yourself. Others trust the key above in TRUSTED_SIGNERS.")
 
 
 def _key_id(raw: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -13,5 +14,8 @@ UrlOption = Annotated[
 ]
 LocalOption = Annotated[
     bool, typer.Option("--local", help="Work on the volume in this process, without a service. One process at a time.")
+]
+SignOption = Annotated[
+    Path | None, typer.Option("--sign-with", help="A key of `keys signing`; who trusts it can tell that it is yours.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]

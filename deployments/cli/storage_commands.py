@@ -13,11 +13,11 @@ from deployments.cli import output
 from deployments.cli.connection import Connection, run
 from deployments.cli.learning_commands import observe_all
 from deployments.cli.memory_commands import all_memories
-from deployments.cli.options import JsonOption, LocalOption, NameArgument, UrlOption
+from deployments.cli.options import JsonOption, LocalOption, NameArgument, SignOption, UrlOption
 from deployments.cli.service_commands import chosen_settings
 from deployments.importers.formats import Source, read_observations
 from deployments.progress import progress_bar
-from deployments.whole_files import file_pieces, write_whole
+from deployments.whole_files import file_pieces, maybe_signed, write_whole
 from memory_core.errors import CorruptData, InvalidInput
 from memory_core.ids import MemoryName, parse_memory_name, parse_tag
 from memory_core.results import Observation, ObserveOptions, ObserveResult
@@ -43,6 +43,7 @@ def export(
     ] = None,
     tag: Annotated[str | None, typer.Option(help="A checkpoint; the memory as it is now if not given.")] = None,
     form: Annotated[str, typer.Option("--format", help="nmem (can be imported) or jsonl (for people).")] = "nmem",
+    sign_with: SignOption = None,
     url: UrlOption = None,
     local: LocalOption = False,
     as_json: JsonOption = False,
@@ -51,11 +52,13 @@ def export(
     parsed, parsed_tag = parse_memory_name(name), None if tag is None else parse_tag(tag)
     if form not in {"nmem", "jsonl"}:
         raise InvalidInput(f"There is no format {ascii(form)}.", hint="Use nmem or jsonl.")
+    if form == "jsonl" and sign_with is not None:
+        raise InvalidInput("Lines for people are not signed.", hint="Leave out --sign-with, or --format jsonl.")
     file = to or chosen_settings().archive_path / f"{parsed}.{form}"
 
     async def work(memories: Connection) -> int:
         exported = await memories.export(parsed, tag=parsed_tag, form=cast(ExportFormat, form))
-        return await write_whole(exported.chunks, file)
+        return await write_whole(maybe_signed(exported.chunks, sign_with), file)
 
     size_bytes = run(work, url=url, is_local=local)
     if as_json:

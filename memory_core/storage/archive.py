@@ -4,7 +4,8 @@ Equal states give equal bytes: members in name order, no times, no owners. Knows
 service's ingress can write and read archives while they stream. ``docs/checkpoint-format.md`` describes the file.
 
 What is read comes from strangers: plain files only, under the names that the manifest gives, once each, in bounded
-sizes, each with the hash the manifest says. Anything else is InvalidInput or TooLarge.
+sizes, each with the hash the manifest says, and a signature, if there is one, that holds. Anything else is
+InvalidInput or TooLarge.
 """
 
 from __future__ import annotations
@@ -14,12 +15,13 @@ import json
 import re
 import tarfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
 from memory_core.config import MemoryConfig
 from memory_core.errors import InvalidInput, NeuralMemoryError, TooLarge
 from memory_core.storage.documents import canonical_json
+from memory_core.storage.signing import Signature, SigningKey
 
 ARCHIVE_VERSION: Final = 1
 MANIFEST_NAME: Final = "manifest.json"
@@ -59,6 +61,16 @@ class ArchiveHead:
     config: dict[str, Any]
     facts: dict[str, Any]
     members: tuple[Member, ...] | None
+    signature: Signature | None = None
+
+    @property
+    def signer(self) -> str | None:
+        """The public key of who signed it."""
+        return None if self.signature is None else self.signature.key
+
+    def signed(self, key: SigningKey) -> ArchiveHead:
+        """The same, signed."""
+        return replace(self, signature=key.sign(self._body()))
 
     @property
     def files(self) -> tuple[Member, ...]:
@@ -73,29 +85,38 @@ class ArchiveHead:
 
     def pack(self) -> bytes:
         """The manifest's bytes."""
-        body = {**asdict(self), "kind": "nmem", "format_version": ARCHIVE_VERSION}
-        digest = hashlib.sha256(canonical_json(body)).hexdigest()
-        return b'{"sha256":"' + digest.encode() + b'","body":' + canonical_json(body) + b"}\n"
+        body = self._body()
+        digest = hashlib.sha256(body).hexdigest()
+        sealed = b"" if self.signature is None else b'"signature":' + canonical_json(asdict(self.signature)) + b","
+        return b'{"sha256":"' + digest.encode() + b'",' + sealed + b'"body":' + body + b"}\n"
+
+    def _body(self) -> bytes:
+        fields = {**asdict(self), "kind": "nmem", "format_version": ARCHIVE_VERSION}
+        del fields["signature"]
+        return canonical_json(fields)
 
     @classmethod
     def unpack(cls, data: bytes) -> ArchiveHead:
         """Inverse of ``pack``; InvalidInput when it is damaged, foreign or of another version."""
         try:
             envelope = json.loads(data)
-            body = envelope["body"]
-            is_intact = hashlib.sha256(canonical_json(body)).hexdigest() == envelope["sha256"]
+            body, raw_signature = envelope["body"], envelope.get("signature")
+            message = canonical_json(body)
+            is_intact = hashlib.sha256(message).hexdigest() == envelope["sha256"]
             kind, version = body["kind"], body["format_version"]
-        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            signature = None if raw_signature is None else Signature(**raw_signature)
+            is_signed = signature is None or signature.covers(message)
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise _invalid(MANIFEST_NAME, "is not the manifest of a .nmem archive") from error
-        if not is_intact:
-            raise _invalid(MANIFEST_NAME, "does not match its checksum")
+        if not is_intact or not is_signed:
+            raise _invalid(MANIFEST_NAME, "does not match its " + ("signature" if is_intact else "checksum"))
         if kind != "nmem" or version != ARCHIVE_VERSION:
             raise InvalidInput(
                 f"The archive has format {ascii(version)}; this version reads {ARCHIVE_VERSION}.",
                 code="ARCHIVE_VERSION",
                 hint="Import it with the version of neural-memory that wrote it, or a newer one.",
             )
-        return cls._parse(body)
+        return replace(cls._parse(body), signature=signature)
 
     @classmethod
     def _parse(cls, body: dict[str, Any]) -> ArchiveHead:
@@ -118,8 +139,7 @@ class ArchiveHead:
 
 async def write_archive(head: ArchiveHead, read: Callable[[Member], Awaitable[bytes]]) -> AsyncIterator[bytes]:
     """The archive in pieces; ``read`` gives the checked bytes of a member, one at a time."""
-    manifest = head.pack()
-    yield _tar_header(MANIFEST_NAME, len(manifest)) + manifest + b"\0" * _padding(len(manifest))
+    yield _manifest_entry(head)
     for member in head.files:
         data = await read(member)
         yield _tar_header(member.path, member.size_bytes)
@@ -155,11 +175,7 @@ class ArchiveReader:
     def finish(self) -> ArchiveHead:
         """The manifest; InvalidInput when the archive is not whole."""
         if not self._is_ended or self.head is None or self._missing:
-            raise InvalidInput(
-                "The archive ends before all that its manifest names.",
-                code="ARCHIVE_TRUNCATED",
-                hint="Copy or export it again.",
-            )
+            raise _truncated()
         return self.head
 
     def _next_part(self) -> tuple[str, bytes] | None:
@@ -242,6 +258,50 @@ async def read_archive(
             for member, data in found:
                 await on_member(member, data)
     return reader.finish()
+
+
+async def signed_archive(archive: AsyncIterator[bytes], key: SigningKey) -> AsyncIterator[bytes]:
+    """The same archive with its manifest signed; InvalidInput when it does not begin with a manifest."""
+    start = bytearray()
+    is_signed = False
+    async for chunk in archive:
+        if is_signed:
+            yield chunk
+            continue
+        start += chunk
+        end = _manifest_end(start)
+        if end is None or len(start) < end:
+            continue
+        yield _manifest_entry(ArchiveHead.unpack(bytes(start[_BLOCK:end]).rstrip(b"\0")).signed(key))
+        yield bytes(start[end:])
+        is_signed = True
+    if not is_signed:
+        raise _truncated()
+
+
+def _manifest_entry(head: ArchiveHead) -> bytes:
+    manifest = head.pack()
+    return _tar_header(MANIFEST_NAME, len(manifest)) + manifest + b"\0" * _padding(len(manifest))
+
+
+def _manifest_end(start: bytearray) -> int | None:
+    """Where the first file ends, in bytes from the start; None while its header is not whole."""
+    if len(start) < _BLOCK:
+        return None
+    info = _parse_header(bytes(start[:_BLOCK]))
+    if info.name != MANIFEST_NAME:
+        raise _invalid(info.name, f"comes before {MANIFEST_NAME}")
+    if info.size > MANIFEST_BYTES_MAX:
+        raise _too_large(MANIFEST_BYTES_MAX)
+    return _BLOCK + info.size + _padding(info.size)
+
+
+def _truncated() -> InvalidInput:
+    return InvalidInput(
+        "The archive ends before all that its manifest names.",
+        code="ARCHIVE_TRUNCATED",
+        hint="Copy or export it again.",
+    )
 
 
 def _tar_header(path: str, size_bytes: int) -> bytes:
