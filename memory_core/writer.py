@@ -12,51 +12,40 @@ import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import datetime
-from typing import Final, TypeVar
+from typing import Final
 
 from memory_core import engine
-from memory_core.adoption import adopt
-from memory_core.config import MemoryConfig
 from memory_core.consolidation.forget import LISTED_MAX
 from memory_core.durability import Durability
-from memory_core.errors import Fenced, Internal, InvalidInput, LearningFailed, Unavailable
+from memory_core.errors import Fenced, InvalidInput, LearningFailed, Unavailable
 from memory_core.export_shelf import ExportShelf
-from memory_core.family_results import PromoteResult
 from memory_core.group_commit import GroupCommit, Waiting
 from memory_core.holders import with_holders
-from memory_core.ids import PERIODIC_PREFIX, Epoch, MemoryName, RequestId, Seq, Tag
+from memory_core.ids import PERIODIC_PREFIX, Epoch, MemoryName, RequestId, Seq
 from memory_core.insight_results import Activity
 from memory_core.lifecycle import events as on
 from memory_core.lifecycle.answers import Answer
-from memory_core.lifecycle.machine import JournalLimits, Life, Phase
+from memory_core.lifecycle.machine import JournalLimits, Life
 from memory_core.lifecycle.rhythm import CheckpointRhythm
 from memory_core.memory_owner import Group, MemoryOwner, OnEffect, OnPerformed
 from memory_core.observe_request import ObserveRequest, accept_observe, idempotency_mismatch
 from memory_core.owned_memory import PERIODIC_RETENTION, Clock, OwnedMemory, utc_now
-from memory_core.portable import archive_head, json_lines
 from memory_core.progress import Progress, ProgressBoard
 from memory_core.results import (
-    CheckpointInfo,
-    CheckpointPage,
     ConsolidateResult,
     EncodedObservation,
     EncodedText,
     ForgetReceipt,
     ForgetSelection,
-    ForkResult,
     InferOptions,
     InferResult,
     MemoryStats,
     ObserveOptions,
     ObserveResult,
-    RestoreResult,
-    RollbackResult,
     SurpriseResult,
 )
 from memory_core.retelling import Story, story_of
 from memory_core.state import MemoryState
-from memory_core.storage.archive import ArchiveHead, Member
 from memory_core.storage.object_store import ObjectStore
 from memory_core.storage.records import JournalRecord
 from memory_core.storage.terms_files import read_terms
@@ -64,13 +53,10 @@ from memory_core.storage_results import RetentionPolicy
 from memory_core.stored_states import StoredStates
 from memory_core.terms import Versions
 from memory_core.writer_insight import WriterInsight
-from memory_core.writer_terms import WriterTerms
+from memory_core.writer_versions import WriterVersions, made
 
 WaitingObserve = Waiting[ObserveRequest, ObserveResult]
-T = TypeVar("T")
-LOSS_WARNING_ABOVE: Final = 100
 ACTIVITY_MAX: Final = 1000
-_TICK_WAIT_S: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +78,7 @@ class WriterSettings:
     on_performed: OnPerformed | None = None
 
 
-class MemoryWriter(WriterTerms, WriterInsight):
+class MemoryWriter(WriterVersions, WriterInsight):
     """Owns a memory from ``open`` to ``close``. All methods may be called from any thread; they block."""
 
     _groups: GroupCommit[ObserveRequest, ObserveResult]
@@ -133,11 +119,6 @@ class MemoryWriter(WriterTerms, WriterInsight):
         return self._name
 
     @property
-    def config(self) -> MemoryConfig:
-        """The memory's settings."""
-        return self._memory.config
-
-    @property
     def epoch(self) -> Epoch:
         """This writer's ownership number."""
         return self._memory.files.epoch
@@ -161,11 +142,6 @@ class MemoryWriter(WriterTerms, WriterInsight):
     def allocated_bytes(self) -> int:
         """Bytes that the state may come to occupy in RAM."""
         return self._memory.state.allocated_bytes
-
-    @property
-    def is_usable(self) -> bool:
-        """False once it was fenced, failed or closed: then open another one."""
-        return self._owner.life.phase is Phase.SERVING
 
     def observe(
         self, observations: Sequence[EncodedObservation], options: ObserveOptions | None = None
@@ -201,7 +177,7 @@ class MemoryWriter(WriterTerms, WriterInsight):
         with self._board.run(run_id or uuid.uuid4().hex) as told, self._lane:
             self._owner.require_serving()
             self._owner.consolidate(plan or engine.ConsolidationPlan(), told)
-            return _made(self._memory.consolidated)
+            return made(self._memory.consolidated)
 
     def progress(self, run_id: str) -> Progress | None:
         """How far a consolidation is; None before its start and after its end."""
@@ -247,86 +223,9 @@ class MemoryWriter(WriterTerms, WriterInsight):
                 receipt = replace(receipt, is_dry_run=True, exemplars=removed[:LISTED_MAX])
             else:
                 self._owner.forget(selection, encoded)
-                receipt = _made(memory.forgotten)
+                receipt = made(memory.forgotten)
             told = with_holders(receipt, self._store, selection, removed, self.config.language)
             return told if is_dry_run else self._without_periodic(told)
-
-    def checkpoint(self, tag: Tag, description: str = "", *, include_momentum: bool = True) -> CheckpointInfo:
-        """Publish the current state under a tag; Conflict (CHECKPOINT_EXISTS) when it is taken."""
-        with self._lane:
-            self._owner.require_serving()
-            self._owner.checkpoint(on.CheckpointRequested(tag, include_momentum), description)
-            return _made(self._memory.checkpoint).to_info()
-
-    def export_head(self) -> ArchiveHead:
-        """The current state as an archive's manifest; ``export_member`` gives its files."""
-        with self._lane, self._memory.state_lock:
-            self._owner.require_serving()
-            snapshot, parts = self._memory.parts_now()
-        members = self._exports.put(snapshot.weight_hash, parts.blobs)
-        return archive_head(self._name, None, "", self.config, snapshot, members)
-
-    def export_member(self, head: ArchiveHead, member: Member) -> bytes:
-        """A file of an export; Unavailable (EXPORT_LOST) when it was not kept."""
-        data = self._exports.get(head.facts["weight_hash"], member)
-        if member == head.files[-1]:
-            self._exports.drop(head.facts["weight_hash"])
-        return data
-
-    def export_lines(self) -> bytes:
-        """The current state as readable lines of JSON."""
-        with self._lane, self._memory.state_lock:
-            self._owner.require_serving()
-            snapshot, _ = self._memory.parts_now()
-            return json_lines(archive_head(self._name, None, "", self.config, snapshot, None), self._memory.state)
-
-    def list_checkpoints(self, prefix: str = "", limit: int = 100, cursor: str | None = None) -> CheckpointPage:
-        """Checkpoints, newest first."""
-        return self._memory.shelf.list_page(self._name, prefix, limit, cursor)
-
-    def restore(self, tag: Tag, *, restore_momentum: bool = True, only_if: Versions | None = None) -> RestoreResult:
-        """Go back to a checkpoint; NotFound (CHECKPOINT_NOT_FOUND) when the tag is unknown."""
-        with self._lane:
-            self._require_version(only_if)
-            lost = self._owner.go_back(on.RestoreRequested(tag, restore_momentum))
-            return RestoreResult(
-                memory=self._name,
-                tag=tag,
-                weight_hash=self._memory.head.snapshot.weight_hash,
-                observations_lost=lost,
-                warning=_loss_warning(lost),
-            )
-
-    def adopt(self, fork: MemoryName, tag: Tag, previous_tag: Tag) -> PromoteResult:
-        """Take a version of a fork over as the state; see ``adoption.adopt``."""
-        with self._lane:
-            self._owner.require_serving()
-            return adopt(self._owner, fork, tag, previous_tag)
-
-    def rollback(self, seq: Seq, *, only_if: Versions | None = None) -> RollbackResult:
-        """Go back to an earlier position that the journal still reaches.
-
-        NotFound (SEQ_NOT_IN_JOURNAL), or InvalidInput for a position that was never reached.
-        """
-        with self._lane:
-            self._require_version(only_if)
-            if not 0 <= seq <= self._memory.seq:
-                raise InvalidInput(
-                    f"Position {seq} is not one of 0..{self._memory.seq}, where {self._name} has been.",
-                    hint="Take a position from stats or from an observe result.",
-                )
-            lost = self._owner.go_back(on.RollbackRequested(seq))
-            return RollbackResult(
-                memory=self._name,
-                seq=seq,
-                weight_hash=self._memory.head.snapshot.weight_hash,
-                observations_lost=lost,
-                warning=_loss_warning(lost),
-            )
-
-    def fork(self, tag: Tag, new_name: MemoryName) -> ForkResult:
-        """A new memory from a checkpoint, copying no tensor bytes."""
-        return self._memory.shelf.fork(self._name, tag, new_name, self._clock().isoformat())
 
     @contextmanager
     def looking(self) -> Iterator[MemoryState]:
@@ -373,19 +272,6 @@ class MemoryWriter(WriterTerms, WriterInsight):
             exemplars = {one.seq: one for slot in state.bank.exemplars for one in slot}
             stored = (memory.answers.outcomes(), exemplars)
             return memory.recent.activity(self._name, (memory.seq, self._clock()), stored, limit)
-
-    def keep_time(self, now: datetime | None = None) -> None:
-        """Publish a version if one is due by time; to be called now and then. A busy writer waits for the next call.
-
-        Raises Fenced or Unavailable when the writer ended over it; a version that could not be stored is logged.
-        """
-        if not self._lane.acquire(timeout=_TICK_WAIT_S):
-            return
-        try:
-            if self.is_usable:
-                self._owner.drive(on.TimePassed((now or self._clock()).timestamp()))
-        finally:
-            self._lane.release()
 
     def close(self, *, must_fold: bool = True) -> None:
         """Give the memory up; handles are released in any case.
@@ -490,15 +376,3 @@ def _interrupted() -> Unavailable:
         code="WRITER_ENDED",
         hint="Repeat it with the same idempotency key.",
     )
-
-
-def _made(value: T | None) -> T:
-    if value is None:
-        raise Internal("A completed request left no result.")
-    return value
-
-
-def _loss_warning(lost: int) -> str | None:
-    if lost <= LOSS_WARNING_ABOVE:
-        return None
-    return f"{lost} observations made after this position are no longer in the memory."
