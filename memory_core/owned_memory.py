@@ -34,7 +34,7 @@ from memory_core.storage.lineage import Lineage, branched, is_ancestor
 from memory_core.storage.manifest import Checkpoint, Head, Snapshot
 from memory_core.storage.memory_files import MemoryFiles, StateFacts, checkpoint_exists
 from memory_core.storage.object_store import ObjectStore
-from memory_core.storage.records import JournalRecord
+from memory_core.storage.records import JournalRecord, pack_frame
 from memory_core.storage.retention import expired
 from memory_core.storage_results import RetentionPolicy
 
@@ -152,7 +152,8 @@ class OwnedMemory:
         self._weight_hash = snapshot.weight_hash if self.seq == snapshot.seq else None
         closed = [run if run.last_seq is not None else replace(run, last_seq=self.seq) for run in self.head.runs]
         self._closed_runs = tuple(run for run in closed if run.last_seq is not None and run.last_seq >= run.first_seq)
-        return on.MemoryRecovered(snapshot.seq, self.seq, self.seq - snapshot.seq, self.head.unsaved)
+        journal_bytes = sum(len(pack_frame(group)) for group in groups)
+        return on.MemoryRecovered(snapshot.seq, self.seq, self.seq - snapshot.seq, journal_bytes, self.head.unsaved)
 
     def _replayed_or_singly(self, groups: Sequence[Sequence[JournalRecord]]) -> Learner:
         """A replay may be the first to learn a group, and break on it: then it is learned one by one, for ever."""

@@ -78,11 +78,15 @@ class EpochClaimed:
 
 @dataclass(frozen=True, slots=True)
 class MemoryRecovered:
-    """Snapshot loaded and journal replayed up to ``seq``. ``unsaved``: what of the snapshot no version holds."""
+    """Snapshot loaded and journal of so many records and bytes replayed up to ``seq``.
+
+    ``unsaved``: what of the snapshot no version holds.
+    """
 
     snapshot_seq: Seq
     seq: Seq
     journal_records: int
+    journal_bytes: int
     unsaved: Unsaved = Unsaved()
 
 

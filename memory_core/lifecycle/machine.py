@@ -213,9 +213,10 @@ def _learn(life: Life, effect: Effect, event: on.Completion) -> Life:
     match effect, event:
         case do.ClaimEpoch(), on.EpochClaimed(epoch):
             return replace(life, epoch=epoch)
-        case do.RecoverMemory(), on.MemoryRecovered(snapshot_seq, seq, records, unsaved):
-            seen = replace(life, snapshot_seq=snapshot_seq, applied_seq=seq, appended_seq=seq, journal_records=records)
-            return _fold_if_due(replace(seen, unsaved=unsaved.grown(records)))
+        case do.RecoverMemory(), on.MemoryRecovered(snapshot_seq, seq, records, size_bytes, unsaved):
+            seen = replace(life, snapshot_seq=snapshot_seq, applied_seq=seq, appended_seq=seq)
+            journal = replace(seen, journal_records=records, journal_bytes=size_bytes)
+            return _fold_if_due(replace(journal, unsaved=unsaved.grown(records, size_bytes)))
         case do.AppendFrame(_, last_seq), on.FrameAppended(size_bytes):
             count = last_seq - life.appended_seq
             return replace(

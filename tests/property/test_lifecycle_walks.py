@@ -35,7 +35,7 @@ class LifecycleWalk(RuleBasedStateMachine):
         effect: Any = self.effect
         special: dict[type, on.Completion] = {
             do.ClaimEpoch: on.EpochClaimed(Epoch(1)),
-            do.RecoverMemory: on.MemoryRecovered(Seq(self.head), Seq(self.durable), self.durable - self.head),
+            do.RecoverMemory: on.MemoryRecovered(Seq(self.head), Seq(self.durable), self.durable - self.head, 0),
             do.AppendFrame: on.FrameAppended(10),
             do.AdoptState: on.StateAdopted(Seq(self.durable)),
             do.PublishHead: on.HeadPublished(self.life.applied_seq),

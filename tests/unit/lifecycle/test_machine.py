@@ -16,7 +16,7 @@ def completion(effect: Effect, life: Life) -> on.Completion:
         case do.ClaimEpoch():
             return on.EpochClaimed(Epoch(3))
         case do.RecoverMemory():
-            return on.MemoryRecovered(Seq(10), Seq(12), 2)
+            return on.MemoryRecovered(Seq(10), Seq(12), 2, 600)
         case do.AppendFrame():
             return on.FrameAppended(1_000)
         case do.PublishHead(kind):

@@ -47,8 +47,8 @@ def test_a_version_is_published_after_so_many_observations_and_after_the_answer(
     assert names(observe(life, 4)[1])[-1] == "AnswerGroup"
 
 
-def test_a_version_is_published_after_so_many_bytes_of_journal() -> None:
-    life, effects = observe(serving(every_bytes=2_000))
+def test_a_version_is_published_after_so_many_bytes_of_journal_also_of_the_recovered_one() -> None:
+    life, effects = observe(serving(every_bytes=2_500))
     assert names(effects)[-1] == "AnswerGroup"
     assert names(observe(life)[1])[4:] == VERSION
 

@@ -103,6 +103,15 @@ def test_a_version_comes_when_something_waited_for_long(store: FaultyStore) -> N
     assert len(tags(writer)) == 2
 
 
+def test_bytes_of_a_journal_that_a_crash_left_count(store: FaultyStore) -> None:
+    learn(open_with(store), "one", "two")
+    abandoned = store.get(next(item.key for item in store.list_objects("") if "/journal/" in item.key))
+    writer = open_with(store, every_bytes=len(abandoned) + 1)
+    assert tags(writer) == []
+    learn(writer, "three")
+    assert len(tags(writer)) == 1
+
+
 def test_the_wait_and_the_count_go_on_in_the_next_process(store: FaultyStore) -> None:
     clock = FakeClock()
     writer = open_with(store, clock, every_s=3600, every_observations=3)
