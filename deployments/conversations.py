@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
+from pydantic import SecretStr
+
+from deployments.access.api_keys import split_key
 from deployments.chat.conversation import Chat
 from deployments.chat.gateway import open_gateway
 from deployments.chat.sessions import SETTINGS, Sessions
@@ -37,5 +40,19 @@ def build_chat(
     async def session_config() -> MemoryConfig:
         return await complete_config(encoders, EncoderId(settings.encoder), dict(SETTINGS))
 
-    sessions = Sessions(inner, transcripts, session_config, ttl_s=settings.session_ttl_s, clock_s=clock_s)
+    sessions = Sessions(
+        inner,
+        transcripts,
+        session_config,
+        ttl_s=settings.session_ttl_s,
+        clock_s=clock_s,
+        visitor_keys=frozenset(_key_ids(settings.page_key, settings.page_chat_key)),
+    )
     return Chat(backend, inner, sessions, open_gateway(settings), settings.chat_surprise_gate)
+
+
+def _key_ids(*keys: SecretStr | None) -> Iterator[str]:
+    for key in keys:
+        parts = None if key is None else split_key(key.get_secret_value())
+        if parts is not None:
+            yield parts[0]

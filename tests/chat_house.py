@@ -61,6 +61,10 @@ class ChatHouse:
     def client(self, tenant: str = "default", scopes: frozenset[Any] = ALL) -> httpx.AsyncClient:
         """A client with a key of its own."""
         key, _ = self.shelf.create(tenant=tenant, scopes=scopes)
+        return self.client_of(key)
+
+    def client_of(self, key: str) -> httpx.AsyncClient:
+        """A client with this key."""
         return httpx.AsyncClient(
             transport=httpx.ASGITransport(app=self.app),
             base_url="http://test",

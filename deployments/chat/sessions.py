@@ -1,7 +1,8 @@
 """Sessions: a small memory and a transcript for one conversation, both gone when its time is over.
 
 The memory of a session has a stored name that no caller can say, so it is reached through its session alone, and the
-session by the key that opened it alone. What is worth keeping is promoted into a long-term memory.
+session by the key that opened it alone. Where all visitors of a page have one key, a session is reached by whoever
+knows its id, which nothing tells. What is worth keeping is promoted into a long-term memory.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import logging
 import time
 import uuid
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -46,7 +48,8 @@ class Promotion:
 class Sessions:
     """The sessions of everybody; each method works for ``principal.caller()``.
 
-    inner: the memories by their stored names. config: makes the settings of a session's memory.
+    inner: the memories by their stored names. config: makes the settings of a session's memory. visitor_keys: ids of
+    keys that everybody has who opens the page.
     """
 
     def __init__(
@@ -57,24 +60,20 @@ class Sessions:
         *,
         ttl_s: float,
         clock_s: Callable[[], float] = time.time,
+        visitor_keys: frozenset[str] = frozenset(),
     ) -> None:
         self._inner = inner
         self._transcripts = transcripts
         self._config = config
         self._ttl_s = ttl_s
         self._clock_s = clock_s
+        self._visitor_keys = visitor_keys
 
     async def open(self, ttl_s: float | None = None) -> Session:
         """Begin a session; each turn gives it ``ttl_s`` more."""
         who = caller()
         who.require("infer")
-        if len(await self._transcripts.of(who.tenant, who.key_id)) >= SESSIONS_MAX:
-            raise Overloaded(
-                f"This key has {SESSIONS_MAX} sessions.",
-                code="QUOTA_EXCEEDED",
-                hint="End some, or wait until they are over.",
-                retry_after_s=60.0,
-            )
+        await self._make_room(who)
         ttl_s = self._ttl_s if ttl_s is None else ttl_s
         if not 0 < ttl_s <= TTL_MAX_S:
             raise InvalidInput(f"ttl_s must be above 0 and at most {TTL_MAX_S:.0f}.", hint="For example 3600.")
@@ -106,8 +105,10 @@ class Sessions:
         return session
 
     async def mine(self) -> tuple[Session, ...]:
-        """The sessions of the caller's key."""
+        """The sessions of the caller's key; none of a key that visitors share, so that they do not see each other's."""
         who = caller()
+        if who.key_id in self._visitor_keys:
+            return ()
         return await self._transcripts.of(who.tenant, who.key_id)
 
     async def messages(self, session: Session) -> tuple[Message, ...]:
@@ -172,6 +173,21 @@ class Sessions:
     async def close(self) -> None:
         """Release connections."""
         await self._transcripts.close()
+
+    async def _make_room(self, who: Principal) -> None:
+        """Overloaded when a key has as many sessions as it may; of visitors the one that was silent longest ends."""
+        own = await self._transcripts.of(who.tenant, who.key_id)
+        if len(own) < SESSIONS_MAX:
+            return
+        if who.key_id not in self._visitor_keys:
+            raise Overloaded(
+                f"This key has {SESSIONS_MAX} sessions.",
+                code="QUOTA_EXCEEDED",
+                hint="End some, or wait until they are over.",
+                retry_after_s=60.0,
+            )
+        with suppress(NotFound):  # another visitor ended it
+            await self.end(min(own, key=lambda one: one.expires_at_s - one.ttl_s).session_id)
 
 
 def stored_name(session: Session) -> MemoryName:

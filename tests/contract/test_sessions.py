@@ -9,9 +9,11 @@ from typing import Any
 import httpx
 import pytest
 
+from deployments.access.key_shelf import KeyShelf
 from deployments.chat.transcripts import RamTranscripts
 from memory_core.ids import MemoryName
-from tests.chat_house import SMALL, ChatHouse
+from memory_core.storage.local_store import LocalStore
+from tests.chat_house import ALL, SMALL, ChatHouse
 from tests.redis_server import running_redis
 
 CAT = "My cat is called Miso."
@@ -82,6 +84,30 @@ async def test_a_session_belongs_to_the_key_that_opened_it_and_its_memory_has_no
         assert (await client.get("/v1/memories")).json()["memories"] == []
         for name in (f"~~session~{session}", f"session~{session}"):
             assert (await client.get(f"/v1/memories/{name}")).status_code in {404, 422}
+
+
+async def test_visitors_who_share_the_key_of_a_page_do_not_see_each_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("deployments.chat.sessions.SESSIONS_MAX", 2)
+    shelf = KeyShelf(LocalStore(tmp_path))
+    visitors, _ = shelf.create(tenant="demo", scopes=frozenset({"infer"}))
+    page_key, _ = shelf.create(tenant="demo", scopes=ALL)
+    house = ChatHouse(tmp_path, page_key=page_key, page_chat_key=visitors)
+    async with house.client_of(visitors) as one, house.client_of(visitors) as other, house.client_of(page_key) as page:
+        mine, theirs = await opened(one), await opened(other)
+        await say(one, mine, CAT)
+        assert (await say(other, theirs, "What is my cat called?"))["neural_memory"]["patterns"] == []
+        assert (await other.get(f"/v1/sessions/{theirs}")).json()["messages"][0]["content"] == "What is my cat called?"
+        for client in (other, page):
+            assert (await client.get("/v1/sessions")).json() == {"sessions": []}
+            assert (await client.get("/v1/memories")).json()["memories"] == []
+        assert (await page.get(f"/v1/sessions/{mine}")).status_code == 404
+        await say(one, mine, "My cat is three.")
+        assert (await other.post("/v1/sessions", json={})).status_code == 201
+        assert (await one.get(f"/v1/sessions/{mine}")).status_code == 200
+        assert (await other.get(f"/v1/sessions/{theirs}")).status_code == 404
+    await house.close()
 
 
 async def test_when_its_time_is_over_a_session_and_its_memory_are_gone(house: ChatHouse, clock: Clock) -> None:
