@@ -35,10 +35,9 @@ def demo(
 
 
 def _serve_page(host: str | None, port: int | None, encoder: str | None, proxy: Proxy, persona: Path | None) -> None:
-    from deployments.demo.page import PORT, prepare_demo, teach_persona
-    from deployments.persona import OWN
+    from deployments.demo.page import prepare_demo, teach_persona
 
-    prepared = prepare_demo(chosen_settings(host=host, port=port or PORT, encoder=encoder), persona or OWN)
+    prepared = prepare_demo(chosen_settings(host=host, port=port, encoder=encoder), persona)
 
     def begin() -> None:
         count = teach_persona(prepared)
