@@ -1,7 +1,7 @@
 // The same input into a memory that learns and into a static vector store, side by side.
 
 import { act, field, fill, h, meter, number, percent, section } from './dom.js';
-import { call, get, memory, post } from './api.js';
+import { call, config, get, memory, post } from './api.js';
 import { highlighted, timeline } from './charts.js';
 
 export async function interactive(place) {
@@ -14,7 +14,7 @@ export async function interactive(place) {
   const chart = h('div');
   let isMade = false;
   const made = async () => {
-    if (!isMade) await post('/v1/memories', { name, class: 'session' });
+    if (!isMade) await post('/v1/memories', { name, class: 'session', ttl_s: 3600 });
     isMade = true;
   };
   const vector = async () => (await post('/v1/encode', { texts: [text.value] })).vectors[0];
@@ -54,6 +54,7 @@ export async function interactive(place) {
   };
   fill(place, h('h1', {}, 'Interactive'),
     h('p', { class: 'muted' }, 'The same encoder, the same input. Left a memory that learns, right a plain vector store: rows and cosine.'),
+    config.api_key && h('p', { class: 'muted' }, 'Until you leave, everybody who visits this page can see what you observe here.'),
     h('div', { class: 'card' }, field('Text or question', text, 'Observe something twice, then the same in other words; then ask.'),
       h('div', { class: 'row' }, button('Observe', observe), button('Surprise', surprise, 'quiet'), button('Infer', infer, 'quiet')), told),
     h('div', { class: 'columns' }, section('Neural memory', left, chart), section('Static vector store', right)));

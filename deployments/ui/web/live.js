@@ -24,7 +24,7 @@ export async function live(place) {
       fill(result, await work((text) => fill(result, h('p', { class: 'muted' }, text))));
     };
     fill(told, h('p', { class: 'muted' }, `On a new memory, ${name}. It is deleted at the end.`));
-    await post('/v1/memories', { name, class: 'session', placement: { isolation: 'dedicated' } });
+    await post('/v1/memories', { name, class: 'session', ttl_s: 3600, placement: { isolation: 'dedicated' } });
     try {
       await step('1. Learning changes the weights', 'One sentence is observed. A hash of all weights tells whether anything changed.', () => weights(name));
       await step('2. What is known surprises less', 'The same sentence again, and again.', () => surprise(name));
