@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,12 +12,13 @@ from typing import Any, Final
 
 from deployments.job_request import JobRequest
 from deployments.settings import Settings
+from memory_core.ids import parse_memory_name
 from memory_core.jobs.progress import JobInfo
 
 MIB: Final = 1 << 20
 WARM_TEXTS: Final = 64
 BARE_TEXTS: Final = 2_048
-_SAMPLE_S: Final = 0.5
+_SAMPLE_S: Final = 1.0  # a look at all processes costs tens of milliseconds
 
 
 def bare_encoder_per_s(encoder_id: str, texts: Sequence[str], batch: int) -> float:
@@ -87,36 +87,6 @@ def tree_rss_bytes() -> int:
     return total
 
 
-def pids_of(title: str) -> list[int]:
-    """Processes below this one whose title begins so, as Ray titles its workers."""
-    import psutil
-
-    found = []
-    for process in psutil.Process().children(recursive=True):
-        try:
-            if " ".join(process.cmdline()).startswith(title):
-                found.append(process.pid)
-        except psutil.Error:
-            continue
-    return found
-
-
-class Killer:
-    """Kills one process of each title once, when the job has dealt with so many rows."""
-
-    def __init__(self, at: dict[str, int]) -> None:
-        self._at = dict(at)
-        self.killed: list[str] = []
-
-    def told(self, info: JobInfo) -> None:
-        """Kill whose hour has come."""
-        for title, items in list(self._at.items()):
-            if info.items >= items and (pids := pids_of(title)):
-                del self._at[title]
-                os.kill(pids[0], signal.SIGKILL)
-                self.killed.append(title)
-
-
 def run_job_here(
     settings: Settings, request: JobRequest, watchers: Sequence[Callable[[JobInfo], None]], cpus: int | None = None
 ) -> tuple[JobInfo, float]:
@@ -136,6 +106,22 @@ def run_job_here(
         began_s = time.perf_counter()
         info = drive(settings.storage_url, plan.job_id, cluster_settings(settings), told)
         return info, time.perf_counter() - began_s
+
+
+def taught_count(settings: Settings, memory: str) -> int:
+    """How many observations a memory holds, read from its volume once nobody else works on it."""
+    import asyncio
+
+    from deployments.local import open_local
+
+    async def count() -> int:
+        backend = open_local(settings)
+        try:
+            return (await backend.stats(parse_memory_name(memory))).observation_count
+        finally:
+            await backend.close()
+
+    return asyncio.run(count())
 
 
 def figures_of(

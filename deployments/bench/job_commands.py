@@ -18,7 +18,7 @@ def batch(
     items: Annotated[int, typer.Option(min=100, help="Sentences: docstrings of the standard library.")] = 10_000,
     encoder: Annotated[str, typer.Option(help="minilm, static or hash.")] = "minilm",
     kill: Annotated[
-        bool, typer.Option("--kill", help="Kill an encoder and the memory's process on the way; counts must be exact.")
+        bool, typer.Option("--kill", help="Kill driver, an encoder and the memory's process once each, at random.")
     ] = False,
     is_s3: Annotated[bool, typer.Option("--s3", help="Source and volume on an S3 server over HTTP (moto).")] = False,
     cpus: Annotated[int | None, typer.Option(min=1, help="Cores of the Ray cluster.")] = None,
@@ -41,6 +41,7 @@ def expert(
 
 def _run_batch(items: int, encoder: str, *, is_killing: bool, is_s3: bool, cpus: int | None) -> Report:
     from deployments.bench import batch as measured
+    from deployments.bench.batch_kills import Killer, run_job_in_actors
     from deployments.bench.batch_storage import storage
     from deployments.bench.corpus import standard_library_sentences
     from deployments.bench.report import Report, conditions
@@ -50,22 +51,27 @@ def _run_batch(items: int, encoder: str, *, is_killing: bool, is_s3: bool, cpus:
     texts = standard_library_sentences(items)
     bare_texts = texts[: measured.BARE_TEXTS]
     before = measured.bare_encoder_per_s(encoder, bare_texts, 256)
+    killer = Killer(len(texts)) if is_killing else None
     with tempfile.TemporaryDirectory(prefix="nm-bench-") as folder, storage(Path(folder), is_s3=is_s3) as places:
         source = places.put(measured.write_corpus(Path(folder), texts))
         settings = Settings(memory_storage_path=places.volume_url, encoder=encoder)
         request = JobRequest(source=source, memory="bench", create=True)
-        titles = {"ray::MemoryHost": len(texts) // 3, "ray::MapWorker": len(texts) // 2} if is_killing else {}
-        killer = measured.Killer(titles)
         with measured.ProcessWatch() as watch:
-            info, seconds = measured.run_job_here(settings, request, (watch.told, killer.told), cpus)
+            if killer is None:
+                info, seconds = measured.run_job_here(settings, request, (watch.told,), cpus)
+            else:
+                info, seconds = run_job_in_actors(settings, request, (watch.told, killer.told), cpus)
+        taught = measured.taught_count(settings, "bench")
     after = measured.bare_encoder_per_s(encoder, bare_texts, 256)
     figures, seen = measured.figures_of(info, seconds, (before + after) / 2, watch)
-    figures["missing"] = float(len(texts) - info.learned)
+    figures |= {"lost": max(0.0, len(texts) - taught), "repeated": max(0.0, taught - len(texts))}
     told = conditions(
         encoder=encoder,
         n=len(texts),
         status=info.status,
-        killed=killer.killed,
+        learned=info.learned,
+        runs=info.runs,
+        killed={} if killer is None else killer.killed,
         storage="s3 (moto, over HTTP)" if is_s3 else "file",
         encoder_per_s_before=before,
         encoder_per_s_after=after,

@@ -15,7 +15,7 @@ import pytest
 
 from cluster.job_desk import JobDesk
 from cluster.ray_backend import ClusterSettings, RayBackend
-from deployments.bench.batch import pids_of
+from deployments.bench.batch_kills import pids_of
 from memory_core.encoding.encoder import EncoderInfo
 from memory_core.encoding.hash_encoder import HashEncoder
 from memory_core.ids import MemoryName
