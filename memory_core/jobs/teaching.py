@@ -29,6 +29,7 @@ from memory_core.jobs.plan import JobPlan
 from memory_core.jobs.progress import Failure, PartResult
 from memory_core.jobs.windows import Part, PlacedRow, Window
 from memory_core.results import EncodedText, ObserveOptions, ObserveResult
+from memory_core.storage.object_store import STORAGE_FULL
 
 _T = TypeVar("_T")
 MEMORIES_AT_ONCE: Final = 16
@@ -156,7 +157,8 @@ class Teacher:
             try:
                 return await work()
             except NeuralMemoryError as error:
-                if not error.retryable or time.monotonic() + pause_s > give_up_at_s:
+                is_hopeless = not error.retryable or error.code == STORAGE_FULL
+                if is_hopeless or time.monotonic() + pause_s > give_up_at_s:
                     raise
                 await self._keeper.require_going()
                 await asyncio.sleep(max(pause_s, min(error.retry_after_s or 0.0, _PAUSE_MAX_S)))

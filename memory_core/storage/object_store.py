@@ -17,6 +17,7 @@ from memory_core.errors import NotFound, Unavailable
 
 SINGLE_WRITER: Final = "single_writer=true"
 """In the query of a volume's URL: the operator's promise that nothing else ever writes to it."""
+STORAGE_FULL: Final = "STORAGE_FULL"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,7 @@ class LogAppender(Protocol):
 
 
 class ObjectStore(Protocol):
-    """Whole objects by key. Raises NotFound (OBJECT_NOT_FOUND) or Unavailable (STORAGE_UNAVAILABLE), nothing else."""
+    """Objects by key. Raises NotFound (OBJECT_NOT_FOUND), Unavailable (STORAGE_UNAVAILABLE, STORAGE_FULL) alone."""
 
     @property
     def url(self) -> str:
@@ -110,12 +111,17 @@ def object_not_found(key: str) -> NotFound:
 
 def storage_unavailable(action: str, key: str, error: BaseException) -> Unavailable:
     """One message for whatever a disk or a network did; the cause's class is named, its text is chained."""
-    is_full = isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}
-    hint = "Free space on the volume." if is_full else "Check the volume, then repeat the call."
+    if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return Unavailable(
+            f"The volume has no room left to {action} {ascii(key)}.",
+            code=STORAGE_FULL,
+            hint="Free space on the volume, then repeat the call.",
+            key=key,
+        )
     return Unavailable(
         f"Storage failed to {action} {ascii(key)} ({type(error).__name__}).",
         code="STORAGE_UNAVAILABLE",
-        hint=hint,
+        hint="Check the volume, then repeat the call.",
         key=key,
     )
 

@@ -82,5 +82,5 @@ def test_a_full_disk_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(NeuralMemoryError) as raised:
         store.put("x", b"1")
-    assert (raised.value.code, raised.value.retryable) == ("STORAGE_UNAVAILABLE", True)
+    assert (raised.value.code, raised.value.retryable) == ("STORAGE_FULL", True)
     assert "Free space" in raised.value.hint
