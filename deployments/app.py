@@ -76,6 +76,7 @@ class Ingress:
         door = authenticator_of(settings, store)
         house = House(backend=backend, encoders=encoders, encoder=default_encoder, defaults=settings.memory_defaults)
         desk = JobDesk(store, settings.storage_url, cluster)
+        jobs = AuthorizedJobs(desk, house, allowed=settings.readable_sources, audit=audit)
         api = build_api(
             Services(
                 backend=backend,
@@ -94,10 +95,10 @@ class Ingress:
                 quarantine=AuthorizedQuarantine(quarantine, audit),
                 memory_defaults=settings.memory_defaults,
                 chat=build_chat(settings, backend, actors, encoders, SharedTranscripts()),
-                jobs=AuthorizedJobs(desk, house, allowed=settings.readable_sources, audit=audit),
+                jobs=jobs,
             )
         )
-        mount_mcp(api, settings, backend, encoders)
+        mount_mcp(api, settings, backend, encoders, jobs)
         mount_page(api, settings)
         return api
 

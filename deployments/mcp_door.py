@@ -7,7 +7,7 @@ from typing import Any
 from fastapi import FastAPI
 from starlette.requests import Request
 
-from deployments.mcp.caller import Caller
+from deployments.mcp.caller import Caller, Jobs
 from deployments.mcp.server import build_server
 from deployments.mcp.web import mount
 from deployments.memory_spec import complete_spec
@@ -18,7 +18,9 @@ from memory_core.ids import EncoderId, MemoryName, parse_memory_name
 from memory_core.results import MemoryInfo
 
 
-def mount_mcp(api: FastAPI, settings: Settings, backend: MemoryBackend, encoders: EncoderPool) -> None:
+def mount_mcp(
+    api: FastAPI, settings: Settings, backend: MemoryBackend, encoders: EncoderPool, jobs: Jobs | None = None
+) -> None:
     """Serve MCP beside the HTTP routes, over the same memories."""
     own_memory = parse_memory_name(settings.mcp_memory)
     default_encoder, defaults = EncoderId(settings.encoder), settings.memory_defaults
@@ -31,7 +33,7 @@ def mount_mcp(api: FastAPI, settings: Settings, backend: MemoryBackend, encoders
         assert isinstance(request, Request)
         named = request.path_params.get("name")
         memory = own_memory if named is None else parse_memory_name(named)
-        return Caller(backend=backend, create_chosen=create_chosen, memory=memory)
+        return Caller(backend=backend, create_chosen=create_chosen, memory=memory, jobs=jobs)
 
     server = build_server(find_caller, settings.mcp_tools)
     mount(api, server, allowed_hosts=settings.served_hosts, max_body_bytes=settings.max_body_bytes)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
-from deployments.mcp.caller import Caller
+from deployments.mcp.caller import Caller, Jobs
 from deployments.mcp.stdio import serve_stdio
 from memory_core.backend import MemoryBackend
 from memory_core.ids import MemoryName, parse_memory_name
@@ -39,7 +39,9 @@ class LazyConnection:
         async with self._opening:
             if self._opened is None:
                 self._opened = await asyncio.to_thread(self._open)
-        return Caller(backend=self._opened, create_chosen=self._opened.create_chosen, memory=self._memory)
+        opened = self._opened
+        jobs = None if self._is_local else cast("Jobs", opened)
+        return Caller(backend=opened, create_chosen=opened.create_chosen, memory=self._memory, jobs=jobs)
 
     async def close(self) -> None:
         """Release what was opened."""

@@ -4,23 +4,38 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from memory_core.backend import MemoryBackend
 from memory_core.errors import Conflict, InvalidInput
 from memory_core.ids import MemoryName, parse_memory_name
 from memory_core.results import MemoryInfo
 
+if TYPE_CHECKING:
+    from memory_core.jobs.progress import JobPage
+
 CreateChosen = Callable[[MemoryName, dict[str, Any]], Awaitable[MemoryInfo]]
+
+
+class Jobs(Protocol):
+    """Corpora that are being taught."""
+
+    async def list_jobs(self, *, limit: int = 50, cursor: str | None = None) -> JobPage:
+        """Jobs that the caller sees, newest first."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
-    """``create_chosen`` makes a memory with some settings chosen; ``memory`` is that of the connection."""
+    """``create_chosen`` makes a memory with some settings chosen; ``memory`` is that of the connection.
+
+    jobs: None where there is no cluster to run any.
+    """
 
     backend: MemoryBackend
     create_chosen: CreateChosen
     memory: MemoryName | None
+    jobs: Jobs | None = None
 
     def named(self, raw: str | None) -> MemoryName:
         """The memory meant by an argument; InvalidInput when neither it nor the connection names one."""

@@ -1,9 +1,10 @@
-"""Memories as resources: statistics, patterns and checkpoints under ``memory://NAME/...``, as JSON."""
+"""Memories as resources: statistics, patterns, checkpoints and jobs under ``memory://NAME/...``, as JSON."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable
+from dataclasses import asdict
 from typing import Any, Final
 from urllib.parse import quote, unquote
 
@@ -18,6 +19,7 @@ _MIME: Final = "application/json"
 _PAGE: Final = 30
 _PATTERNS: Final = 50
 _CHECKPOINTS: Final = 1000
+_JOBS: Final = 50
 _URI: Final = re.compile(r"memory://([^/?#]+)/([a-z]+)(?:/([^/?#]+))?")
 
 Read = Callable[[Caller, MemoryName], Awaitable[Any]]
@@ -35,10 +37,19 @@ async def _checkpoints(caller: Caller, name: MemoryName) -> Any:
     return await caller.backend.list_checkpoints(name, limit=100)
 
 
+async def _jobs(caller: Caller, name: MemoryName) -> Any:
+    if caller.jobs is None:
+        raise NotFound("There is no cluster here to run jobs.", code="NO_JOBS", hint="Ask a service.")
+    page = await caller.jobs.list_jobs(limit=_JOBS)
+    # A job whose rows name their memories may teach this one too.
+    return {"jobs": [asdict(info) for info in page.jobs if info.memory in {None, name}]}
+
+
 _KINDS: Final[dict[str, tuple[Read, str, str]]] = {
     "stats": (_stats, "Statistics", "Counts, weight hash and how full the memory is."),
     "patterns": (_patterns, "Patterns", f"What the {_PATTERNS} strongest patterns stand for."),
     "checkpoints": (_checkpoints, "Checkpoints", "The newest versions."),
+    "jobs": (_jobs, "Jobs", "Corpora that are taught to it: status, counts, rate, time left, rejected rows."),
 }
 TEMPLATES: Final = [
     wire.ResourceTemplate(
@@ -69,6 +80,7 @@ async def list_resources(caller: Caller, cursor: str | None) -> wire.ListResourc
         )
         for info in page.memories
         for kind, (_, title, said) in _KINDS.items()
+        if kind != "jobs" or caller.jobs is not None
     ]
     return wire.ListResourcesResult(resources=listed, next_cursor=page.next_cursor)
 
@@ -80,7 +92,7 @@ async def read_resource(caller: Caller, uri: str) -> wire.ReadResourceResult:
         raise NotFound(
             "No resource has this URI.",
             code="RESOURCE_NOT_FOUND",
-            hint="Use memory://NAME/stats, memory://NAME/patterns or memory://NAME/checkpoints.",
+            hint=f"Use memory://NAME/ and one of {', '.join(_KINDS)}.",
         )
     name = parse_memory_name(unquote(found[1]))
     if found[3] is None:

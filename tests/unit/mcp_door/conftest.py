@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from mcp import Client
 
-from deployments.mcp.caller import Caller
+from deployments.mcp.caller import Caller, Jobs
 from deployments.mcp.catalog import Tier
 from deployments.mcp.server import build_server
 from deployments.memory_spec import complete_spec
@@ -27,12 +27,13 @@ class Door:
     def __init__(self, backend: Any) -> None:
         self.backend = backend
         self.memory: MemoryName | None = OWN
+        self.jobs: Jobs | None = None
 
     def client(self, mode: str = "auto", tier: Tier = "full") -> AbstractAsyncContextManager[Client]:
         return Client(build_server(self.find_caller, tier), mode=mode)  # type: ignore[arg-type]
 
     async def find_caller(self, _: object) -> Caller:
-        return Caller(backend=self.backend, create_chosen=self.create_chosen, memory=self.memory)
+        return Caller(backend=self.backend, create_chosen=self.create_chosen, memory=self.memory, jobs=self.jobs)
 
     async def create_chosen(self, name: MemoryName, chosen: dict[str, Any]) -> MemoryInfo:
         spec = await complete_spec(FakeEncoderPool(), EncoderId("hash"), chosen)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +11,12 @@ from mcp import Client
 from mcp.shared.exceptions import MCPError
 from mcp_types import PromptReference, ResourceTemplateReference
 
+from memory_core.encoding.encoder import EncoderInfo
+from memory_core.ids import EncoderId, MemoryName
+from memory_core.jobs.plan import JobId, JobPlan, Reading, SourceFile
+from memory_core.jobs.progress import JobPage, JobProgress
+from memory_core.jobs.record import JobShelf
+from memory_core.storage.local_store import LocalStore
 from tests.unit.mcp_door.conftest import OWN, Door
 
 FACT = "The grey cat sleeps on the windowsill."
@@ -37,6 +44,7 @@ async def test_templates_and_resources_are_listed(filled: Client) -> None:
         "memory://{name}/stats",
         "memory://{name}/patterns",
         "memory://{name}/checkpoints",
+        "memory://{name}/jobs",
         "memory://{name}/checkpoints/{tag}",
     ]
     listed = (await filled.list_resources()).resources
@@ -58,6 +66,40 @@ async def test_resources_are_read(filled: Client) -> None:
     assert (await read(filled, f"memory://{OWN}/patterns"))["patterns"][0]["description"] == FACT
     assert len((await read(filled, f"memory://{OWN}/checkpoints"))["checkpoints"]) == 3
     assert (await read(filled, f"memory://{OWN}/checkpoints/v2"))["tag"] == "v2"
+
+
+class Kept:
+    """The jobs of a volume."""
+
+    def __init__(self, shelf: JobShelf) -> None:
+        self._shelf = shelf
+
+    async def list_jobs(self, *, limit: int = 50, cursor: str | None = None) -> JobPage:
+        return self._shelf.list_jobs(limit, cursor)
+
+
+async def test_the_progress_of_jobs_is_read_where_there_is_a_cluster(door: Door, tmp_path: Path) -> None:
+    async with door.client() as client:
+        with pytest.raises(MCPError, match="no cluster"):
+            await client.read_resource(f"memory://{OWN}/jobs")
+        shelf = JobShelf(LocalStore(tmp_path))
+        source = SourceFile(url="file:///a.jsonl", size_bytes=1000, stamp="1", form="jsonl")
+        for job, memory in (("mine", OWN), ("theirs", MemoryName("other"))):
+            shelf.accept(
+                JobPlan(
+                    job_id=JobId(job),
+                    source="a.jsonl",
+                    files=(source,),
+                    reading=Reading(),
+                    encoder=EncoderInfo(encoder_id=EncoderId("hash"), fingerprint="f", key_dim=8),
+                    memory=memory,
+                )
+            )
+        shelf.write(JobId("mine"), JobProgress(status="running", items=500, learned=490, rejected=10, busy_s=5.0))
+        door.jobs = Kept(shelf)
+        (told,) = (await read(client, f"memory://{OWN}/jobs"))["jobs"]
+        assert (told["job"], told["status"], told["learned"], told["rejected"]) == ("mine", "running", 490, 10)
+        assert told["obs_per_s"] == 100.0
 
 
 @pytest.mark.parametrize(
