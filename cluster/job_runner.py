@@ -5,16 +5,17 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 
 from cluster.ray_backend import ClusterSettings, RayBackend
 from memory_core.errors import NeuralMemoryError
 from memory_core.jobs.keeper import OnInfo
-from memory_core.jobs.plan import JobId
+from memory_core.jobs.plan import JobId, JobPlan, Position
 from memory_core.jobs.progress import JobInfo
 from memory_core.jobs.record import JobShelf
 from memory_core.jobs.run import run_job
+from memory_core.jobs.windows import PlacedRow
 from memory_core.storage.open_store import open_store
 
 _log = logging.getLogger(__name__)
@@ -42,9 +43,14 @@ class JobRunner:
 
 def drive(storage_url: str, job: JobId, settings: ClusterSettings, on_info: OnInfo | None = None) -> JobInfo:
     """Work on a job in this process, over the connected cluster. Blocks until it has ended; see ``run_job``."""
-    from cluster.ray_datasets import ray_stream
-
     shelf = JobShelf(open_store(storage_url))
     return asyncio.run(
-        run_job(shelf, job, lambda keys: RayBackend(storage_url, keys, settings), ray_stream, on_info=on_info)
+        run_job(shelf, job, lambda keys: RayBackend(storage_url, keys, settings), _stream, on_info=on_info)
     )
+
+
+def _stream(plan: JobPlan, position: Position) -> Iterator[Sequence[PlacedRow]]:
+    # Loading Ray Data takes seconds, in which the memory's process starts.
+    from cluster.ray_datasets import ray_stream
+
+    yield from ray_stream(plan, position)

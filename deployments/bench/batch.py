@@ -18,7 +18,7 @@ from memory_core.jobs.progress import JobInfo
 MIB: Final = 1 << 20
 WARM_TEXTS: Final = 64
 BARE_TEXTS: Final = 2_048
-_SAMPLE_S: Final = 1.0  # a look at all processes costs tens of milliseconds
+_SAMPLE_S: Final = 2.0  # a look at all processes costs a tenth of a second of the processor
 
 
 def bare_encoder_per_s(encoder_id: str, texts: Sequence[str], batch: int) -> float:

@@ -63,6 +63,7 @@ async def _work(plan: JobPlan, teacher: Teacher, keeper: Keeper, stream: Stream)
     await asyncio.to_thread(require_unchanged, plan)
     progress = keeper.progress
     rows = stream(plan, progress.position)
+    preparing = asyncio.create_task(teacher.prepare())
     try:
         async for window in _ahead(windows(plan, rows, progress.window)):
             await keeper.require_going()
@@ -71,6 +72,9 @@ async def _work(plan: JobPlan, teacher: Teacher, keeper: Keeper, stream: Stream)
             except* NeuralMemoryError as errors:
                 raise _first(errors) from None
     finally:
+        preparing.cancel()
+        with suppress(asyncio.CancelledError):
+            await preparing
         close = getattr(rows, "close", None)
         if close is not None:
             with suppress(ValueError):  # a thread is still inside it; it ends with its process

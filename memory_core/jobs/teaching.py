@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from typing import Final, TypeVar
 
 from memory_core.backend import MemoryBackend
@@ -79,6 +80,14 @@ class Teacher:
         self._keeper = keeper
         self._patience_s = patience_s
         self._made: set[MemoryName] = set()
+
+    async def prepare(self) -> None:
+        """Have the memory of the job made and loaded while the first rows are read. What fails will fail again."""
+        name = None if self._plan.memory is None else self._plan.stored(self._plan.memory)
+        if name is not None:
+            with suppress(Exception):
+                await self._make(name)
+                await self._backend.stats(name)
 
     async def teach(self, window: Window) -> None:
         """All parts of a window; the record says so before it returns. Raises what ends the job."""
