@@ -6,6 +6,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any, Final
@@ -43,11 +44,21 @@ def write_corpus(folder: Path, texts: Sequence[str]) -> Path:
     return file
 
 
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """A job that ended, and when it began and ended (monotonic seconds), without the start of its cluster."""
+
+    info: JobInfo
+    began_s: float
+    ended_s: float
+
+
 class ProcessWatch:
     """Peak RSS of this process and all below it, by how many rows the job had dealt with."""
 
     def __init__(self) -> None:
         self.items = 0
+        self.first_s = 0.0
         self.samples: list[tuple[int, int]] = []
         self._stop = Event()
         self._thread = Thread(target=self._watch, name="rss", daemon=True)
@@ -62,6 +73,8 @@ class ProcessWatch:
 
     def told(self, info: JobInfo) -> None:
         """Take notice of how far the job is."""
+        if info.items and not self.items:
+            self.first_s = time.perf_counter()
         self.items = info.items
 
     def peak_bytes(self, first: int, last: int) -> int:
@@ -89,8 +102,8 @@ def tree_rss_bytes() -> int:
 
 def run_job_here(
     settings: Settings, request: JobRequest, watchers: Sequence[Callable[[JobInfo], None]], cpus: int | None = None
-) -> tuple[JobInfo, float]:
-    """A whole job with a cluster of its own, and its seconds without the start of that."""
+) -> Ran:
+    """A whole job with a cluster of its own."""
     import asyncio
 
     from cluster.job_runner import drive
@@ -105,7 +118,7 @@ def run_job_here(
     with joined_ray(cpus=cpus):
         began_s = time.perf_counter()
         info = drive(settings.storage_url, plan.job_id, cluster_settings(settings), told)
-        return info, time.perf_counter() - began_s
+        return Ran(info, began_s, time.perf_counter())
 
 
 def taught_count(settings: Settings, memory: str) -> int:
@@ -124,10 +137,9 @@ def taught_count(settings: Settings, memory: str) -> int:
     return asyncio.run(count())
 
 
-def figures_of(
-    info: JobInfo, seconds: float, bare_per_s: float, watch: ProcessWatch
-) -> tuple[dict[str, float], dict[str, Any]]:
+def figures_of(ran: Ran, bare_per_s: float, watch: ProcessWatch) -> tuple[dict[str, float], dict[str, Any]]:
     """The figures of a job, and what else was seen. Growth is of the second half over the first."""
+    info, seconds = ran.info, ran.ended_s - ran.began_s
     half = info.items // 2
     first, second = watch.peak_bytes(0, half), watch.peak_bytes(half, info.items)
     figures = {
@@ -136,4 +148,9 @@ def figures_of(
         "encoder_per_s": bare_per_s,
         "rss_growth_pct": 100 * (second / first - 1) if first else 0.0,
     }
-    return figures, {"rss_mib_first_half": first / MIB, "rss_mib_second_half": second / MIB, "seconds": seconds}
+    return figures, {
+        "rss_mib_first_half": first / MIB,
+        "rss_mib_second_half": second / MIB,
+        "seconds": seconds,
+        "seconds_to_first": watch.first_s - ran.began_s,
+    }

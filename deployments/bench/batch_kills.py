@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from deployments.bench.batch import Ran
 from deployments.job_request import JobRequest
 from deployments.settings import Settings
 from memory_core.jobs.plan import JobId
@@ -59,15 +60,15 @@ class Killer:
 
 def run_job_in_actors(
     settings: Settings, request: JobRequest, watchers: Sequence[Callable[[JobInfo], None]], cpus: int | None = None
-) -> tuple[JobInfo, float]:
-    """A whole job that an actor drives, as in a service, on a cluster of its own; and its seconds."""
+) -> Ran:
+    """A whole job that an actor drives, as in a service, on a cluster of its own."""
     from deployments.local_jobs import accept_local, joined_ray
 
     plan = asyncio.run(accept_local(settings, request))
     with joined_ray(cpus=cpus):
         began_s = time.perf_counter()
         info = asyncio.run(_followed(settings, plan.job_id, watchers))
-        return info, time.perf_counter() - began_s
+        return Ran(info, began_s, time.perf_counter())
 
 
 async def _followed(settings: Settings, job: JobId, watchers: Sequence[Callable[[JobInfo], None]]) -> JobInfo:

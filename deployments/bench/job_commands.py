@@ -58,19 +58,19 @@ def _run_batch(items: int, encoder: str, *, is_killing: bool, is_s3: bool, cpus:
         request = JobRequest(source=source, memory="bench", create=True)
         with measured.ProcessWatch() as watch:
             if killer is None:
-                info, seconds = measured.run_job_here(settings, request, (watch.told,), cpus)
+                ran = measured.run_job_here(settings, request, (watch.told,), cpus)
             else:
-                info, seconds = run_job_in_actors(settings, request, (watch.told, killer.told), cpus)
+                ran = run_job_in_actors(settings, request, (watch.told, killer.told), cpus)
         taught = measured.taught_count(settings, "bench")
     after = measured.bare_encoder_per_s(encoder, bare_texts, 256)
-    figures, seen = measured.figures_of(info, seconds, (before + after) / 2, watch)
+    figures, seen = measured.figures_of(ran, (before + after) / 2, watch)
     figures |= {"lost": max(0.0, len(texts) - taught), "repeated": max(0.0, taught - len(texts))}
     told = conditions(
         encoder=encoder,
         n=len(texts),
-        status=info.status,
-        learned=info.learned,
-        runs=info.runs,
+        status=ran.info.status,
+        learned=ran.info.learned,
+        runs=ran.info.runs,
         killed={} if killer is None else killer.killed,
         storage="s3 (moto, over HTTP)" if is_s3 else "file",
         encoder_per_s_before=before,
