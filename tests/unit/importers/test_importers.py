@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import lzma
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,8 @@ import pytest
 from deployments.importers.formats import Source, read_observations
 from memory_core.errors import InvalidInput
 from memory_core.results import Observation
+
+MADE = Path(__file__).parent / "made"
 
 
 def write(tmp_path: Path, name: str, content: object) -> Path:
@@ -34,6 +38,13 @@ def test_mem0_results_keep_their_time_run_and_owners(wrap: object, tmp_path: Pat
             metadata={"type": "professional", "tags": '["a"]', "user_id": "dev", "run_id": "r1", "source": "mem0"},
         )
     ]
+
+
+def test_mem0_results_are_learned_in_the_order_of_time(tmp_path: Path) -> None:
+    times = {"b": "2026-01-02T00:00:00+00:00", "a": "2026-01-01T20:00:00-07:00", "c": "2026-01-02T04:00:00Z"}
+    results = [{"memory": name, "created_at": time} for name, time in times.items()] + [{"memory": "no time"}]
+    found = read_observations(Source.MEM0, write(tmp_path, "mem0.json", results))
+    assert [one.text for one in found] == ["no time", "b", "a", "c"]
 
 
 def test_statements_of_the_reference_server_say_what_they_are_about(tmp_path: Path) -> None:
@@ -74,12 +85,16 @@ def chroma_store(folder: Path) -> Path:
         CREATE TABLE embeddings (id INTEGER PRIMARY KEY, segment_id TEXT, embedding_id TEXT, seq_id BLOB);
         CREATE TABLE embedding_metadata (id INTEGER, key TEXT, string_value TEXT, int_value INTEGER, float_value REAL,
             bool_value INTEGER, PRIMARY KEY (id, key));
-        INSERT INTO collections (id, name) VALUES ('c', 'notes');
-        INSERT INTO segments VALUES ('s', 'urn:chroma:segment/metadata/sqlite', 'METADATA', 'c');
-        INSERT INTO embeddings (id, segment_id, embedding_id) VALUES (1, 's', 'a'), (2, 's', 'b');
+        CREATE TABLE embedding_metadata_array (id INTEGER, key TEXT, string_value TEXT, int_value INTEGER,
+            float_value REAL, bool_value INTEGER);
+        INSERT INTO collections (id, name) VALUES ('c', 'notes'), ('d', 'notes');
+        INSERT INTO segments VALUES ('s', 'urn:chroma:segment/metadata/sqlite', 'METADATA', 'c'),
+            ('t', 'urn:chroma:segment/metadata/sqlite', 'METADATA', 'd');
+        INSERT INTO embeddings (id, segment_id, embedding_id) VALUES (1, 's', 'a'), (2, 's', 'b'), (3, 't', 'a');
         INSERT INTO embedding_metadata (id, key, string_value, int_value) VALUES
             (1, 'chroma:document', 'Glass is made of sand.', NULL), (1, 'page', NULL, 7),
-            (2, 'chroma:document', 'Two.', NULL);
+            (2, 'chroma:document', 'Two.', NULL), (3, 'chroma:document', 'Another database.', NULL);
+        INSERT INTO embedding_metadata_array (id, key, string_value) VALUES (2, 'tags', 'x'), (2, 'tags', 'y');
     """)
     opened.commit()
     opened.close()
@@ -89,8 +104,36 @@ def chroma_store(folder: Path) -> Path:
 @pytest.mark.parametrize("name", ["", "chroma.sqlite3"])
 def test_a_chroma_store_is_read_from_its_folder_or_file(name: str, tmp_path: Path) -> None:
     found = read_observations(Source.CHROMA, chroma_store(tmp_path) / name)
-    assert [(one.text, one.domain) for one in found] == [("Glass is made of sand.", "notes"), ("Two.", "notes")]
+    texts = ["Glass is made of sand.", "Two.", "Another database."]
+    assert [(one.text, one.domain) for one in found] == [(text, "notes") for text in texts]
     assert found[0].metadata == {"page": 7, "source": "chroma"}
+    assert found[1].metadata == {"tags": '["x", "y"]', "source": "chroma"}
+
+
+def test_a_database_that_chromadb_made_is_read_whole(tmp_path: Path) -> None:
+    """Fifty notes, and a collection where one was deleted, one changed, one has no document (chromadb 1.5.9)."""
+    (tmp_path / "chroma.sqlite3").write_bytes(lzma.decompress((MADE / "chroma-1.5.9.sqlite3.xz").read_bytes()))
+    found = read_observations(Source.CHROMA, tmp_path)
+    notes, work = ([one for one in found if one.domain == name] for name in ("notes", "work"))
+    assert [one.text for one in notes] == [f"Note {number}: glass {number} is made of sand." for number in range(50)]
+    assert notes[3].metadata == {"page": 3, "ratio": 1.5, "hot": False, "who": "ann", "source": "chroma"}
+    assert [one.text for one in work] == ["The ferry leaves at noon.", "It was changed.", "It has tags."]
+    assert work[2].metadata == {"tags": '["a", "b"]', "source": "chroma"}
+
+
+def test_what_mem0_gave_is_read_whole() -> None:
+    """What get_all() of mem0 2.2.1 returned for three memories that were added in this order."""
+    found = read_observations(Source.MEM0, MADE / "mem0-2.2.1.json")
+    assert [one.text for one in found] == ["The harbour opens at six.", "The ferry leaves at noon.", "Ann prefers tea."]
+    assert (found[0].session, found[0].metadata["topic"], found[0].metadata["role"]) == ("r1", "beach", "user")
+
+
+def test_a_chroma_store_from_before_lists_is_read_too(tmp_path: Path) -> None:
+    store = chroma_store(tmp_path)
+    with closing(sqlite3.connect(store / "chroma.sqlite3")) as opened:
+        opened.execute("DROP TABLE embedding_metadata_array")
+        opened.commit()
+    assert len(read_observations(Source.CHROMA, store)) == 3
 
 
 @pytest.mark.parametrize(
