@@ -23,7 +23,7 @@ need() {
 stand_in() {
     buildah images --quiet "$STAND_IN" >/dev/null 2>&1 && return
     local mirror rootfs="$STORE/rootfs" container
-    mirror=$(grep -rhoE 'https?://[^ ]+/debian' /etc/apt/sources.list* | head -1)
+    mirror=$(grep -rhv '^ *#' /etc/apt/sources.list* | grep -oE 'https?://[^ ]+/debian' | head -1)
     mkdir -p "$STORE"
     if [ ! -e "$rootfs/usr/bin/python3" ]; then
         debootstrap --variant=minbase --include=python3,python3-venv,ca-certificates,tini "$SUITE" "$rootfs" "$mirror"
@@ -63,12 +63,13 @@ build_expert() {
     mkdir -p build/expert
     cp docker/expert_sentences.txt build/expert/sentences.txt
     chown -R 1000:1000 build/expert
-    in_image base "$PWD/build/expert" /app/checkpoints sh -c '
+    # Not at a volume of the image: buildah with chroot isolation may put a folder of its own over it.
+    in_image base "$PWD/build/expert" /data sh -c '
         set -e
         export MEMORY_STORAGE_PATH=$(mktemp -d)
         neural-memory create python --local >/dev/null
-        neural-memory observe python --local --file /app/checkpoints/sentences.txt >/dev/null
-        neural-memory export python --local -o /app/checkpoints/python.nmem'
+        neural-memory observe python --local --file /data/sentences.txt >/dev/null
+        neural-memory export python --local -o /data/python.nmem'
     build_one expert --build-arg "NMEM=$file" --build-arg DOMAIN=python
 }
 

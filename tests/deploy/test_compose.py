@@ -93,6 +93,20 @@ def test_the_dockerfile_has_every_target_and_no_tools_in_the_last_layers() -> No
         assert not [line for line in stages[target] if line.startswith("RUN")]
 
 
+def test_the_space_brings_every_document_that_its_persona_reads() -> None:
+    persona = load(ROOT / "deployments" / "demo" / "persona.yaml")
+    lines = dockerfile()
+    stage = lines[lines.index("FROM runtime AS hf") :]
+    copied = [line.split()[2:] for line in stage[: stage.index("")] if line.startswith("COPY --chown")]
+    brought = set()
+    for *sources, place in copied:
+        for source in sources:
+            found = [ROOT / source] if "*" not in source else list(ROOT.glob(source))
+            files = [file for one in found for file in ([one] if one.is_file() else one.iterdir())]
+            brought |= {f"{place.rstrip('/')}/{file.name}" for file in files}
+    assert {f"/app/demo/{name}" for name in ("persona.yaml", *persona["documents"])} <= brought
+
+
 def test_the_images_set_only_variables_that_exist() -> None:
     lines = " ".join(line.removeprefix("ENV ").strip(" \\") for line in continued("ENV "))
     given = {word.partition("=")[0] for word in lines.split()}
