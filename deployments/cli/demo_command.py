@@ -36,9 +36,8 @@ def demo(
 
 def _serve_page(host: str | None, port: int | None, encoder: str | None, proxy: Proxy, persona: Path | None) -> None:
     from deployments.demo.page import prepare_demo, teach_persona
-    from deployments.persona import OWN
 
-    prepared = prepare_demo(chosen_settings(host=host, port=port, encoder=encoder), persona or OWN)
+    prepared = prepare_demo(chosen_settings(host=host, port=port, encoder=encoder), persona)
 
     def begin() -> None:
         count = teach_persona(prepared)

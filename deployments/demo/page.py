@@ -13,7 +13,7 @@ from pydantic import SecretStr
 from deployments.access.key_shelf import KeyShelf
 from deployments.access.principal import SCOPES, Limits
 from deployments.http_client import RemoteBackend
-from deployments.persona import load_persona
+from deployments.persona import OWN, load_persona
 from deployments.settings import Settings, home_folder
 from memory_core.errors import Conflict
 from memory_core.ids import RequestId
@@ -35,11 +35,13 @@ class Demonstration:
     teacher_key: str | None
 
 
-def prepare_demo(settings: Settings, persona: Path) -> Demonstration:
-    """Port and volume of its own unless others were chosen, and keys for visitors where the service asks for keys.
+def prepare_demo(settings: Settings, persona: Path | None = None) -> Demonstration:
+    """A port and a volume of its own unless they were chosen, and keys for visitors where the service asks for keys.
 
-    Visitors make and change memories named ``demo-*`` of a tenant of their own, and read the persona's.
+    Visitors make and change memories named ``demo-*`` of a tenant of their own, and read the persona's: ``persona``,
+    else that of the settings, else ours.
     """
+    persona = persona or (Path(settings.persona) if settings.persona else OWN)
     load_persona(persona)
     port = settings.port if "port" in settings.model_fields_set else PORT
     changes: dict[str, object] = {"persona": str(persona.absolute()), "port": port}

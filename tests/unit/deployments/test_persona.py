@@ -66,10 +66,16 @@ def test_on_this_machine_the_page_gives_nobody_a_key(tmp_path: Path) -> None:
     assert config["persona"]["name"] == load_persona(OWN).name
 
 
-@pytest.mark.parametrize(("given", "port"), [({}, 7860), ({"port": 9001}, 9001)])
-def test_the_page_has_a_port_and_a_volume_of_its_own_unless_told_otherwise(given: dict[str, int], port: int) -> None:
-    found = prepare_demo(Settings(**given), OWN).settings  # type: ignore[arg-type]
-    assert (found.port, found.storage_url.rpartition("/")[2]) == (port, f"page-{port}")
+@pytest.mark.parametrize(
+    ("environment", "port"), [({}, 7860), ({"PORT": "8000"}, 8000), ({"MCP_PORT": "81"}, 81), ({"HF_SPACE": "1"}, 7860)]
+)
+def test_the_page_has_a_port_of_its_own_unless_one_was_chosen(
+    environment: dict[str, str], port: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    settings = Settings(memory_storage_path=str(tmp_path), auth="open")
+    assert prepare_demo(settings).settings.port == port
 
 
 async def test_beyond_it_visitors_get_keys_for_their_own_memories_and_to_read_the_persona_s(tmp_path: Path) -> None:
