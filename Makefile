@@ -49,8 +49,8 @@ serve: setup ## start the service on this machine
 	$(BIN)/neural-memory serve
 
 # Two processes for what is alone in its process; a Ray cluster wants the machine for itself.
-PYTEST_ALONE := -n 2 --dist loadfile -m 'not ray and not slow'
-PYTEST_RAY := -m 'ray and not slow'
+PYTEST_ALONE := -n 2 --dist worksteal --durations 25 -m 'not ray and not slow'
+PYTEST_RAY := --durations 15 -m 'ray and not slow'
 
 test: setup ## run the tests: first without Ray, then with it
 	$(BIN)/python -m pytest $(PYTEST_ALONE) $(PYTEST_ARGS)
