@@ -99,3 +99,12 @@ def test_damage_before_a_whole_frame_is_never_a_torn_tail() -> None:
         frames = split_frames(damaged)
         assert frames.first_seqs == ()
         assert not frames.is_torn
+
+
+@pytest.mark.parametrize("kept", [0, 400], ids=["header", "body"])
+def test_sectors_that_turned_to_zeros_before_a_whole_frame_are_never_a_torn_tail(kept: int) -> None:
+    first, last = pack_frame([record(1, *[f"text {n}" for n in range(40)])]), pack_frame([record(41, "two")])
+    assert len(first) > kept + 2 * 512
+    frames = split_frames(first[:kept] + bytes(len(first) - kept) + last)
+    assert frames.damage is not None
+    assert not frames.is_torn
