@@ -16,10 +16,11 @@ from typing import Any, Final, Self, TypeVar
 import httpx
 
 from deployments.client_jobs import AsyncJobs, Jobs
+from deployments.client_quarantine import AsyncQuarantine, Quarantine
 from deployments.client_streams import Learned, Source, Told, export_to, import_from, infer_stream, observe_stream
 from deployments.http_client import TIMEOUT_DEFAULT_S, RemoteBackend
 from memory_core.family_results import CompareResult, FamilyObserveResult, FanOutResult, Probe, PromoteResult
-from memory_core.ids import Tag, parse_memory_name, parse_request_id, parse_tag
+from memory_core.ids import Seq, Tag, parse_memory_name, parse_request_id, parse_tag
 from memory_core.insight_results import AttentionMap, DiffResult, ExplainResult, MergeResult, PredictResult
 from memory_core.results import (
     CheckpointInfo,
@@ -37,6 +38,7 @@ from memory_core.results import (
     ObserveOptions,
     ObserveResult,
     RestoreResult,
+    RollbackResult,
     SurpriseResult,
 )
 from memory_core.storage_results import ExportFormat, ImportResult
@@ -49,7 +51,7 @@ Texts = str | Observation | Sequence[str | Observation]
 """One text, or several; an Observation where more than a text travels."""
 
 
-class AsyncClient(AsyncJobs):
+class AsyncClient(AsyncJobs, AsyncQuarantine):
     """A running service at ``base_url``. Use from one event loop; ``transport`` replaces the network, for tests."""
 
     def __init__(
@@ -201,6 +203,10 @@ class AsyncClient(AsyncJobs):
         """Go back to a checkpoint."""
         return await self._remote.restore(parse_memory_name(memory), parse_tag(tag))
 
+    async def rollback(self, memory: str, seq: int) -> RollbackResult:
+        """Go back to a position that the journal still reaches."""
+        return await self._remote.rollback(parse_memory_name(memory), Seq(seq))
+
     async def fork(self, memory: str, tag: str, new_name: str) -> ForkResult:
         """A new memory from a checkpoint."""
         return await self._remote.fork(parse_memory_name(memory), parse_tag(tag), parse_memory_name(new_name))
@@ -230,7 +236,7 @@ class AsyncClient(AsyncJobs):
         return await self._remote.promote(parse_memory_name(fork), parse_tag(tag))
 
 
-class Client(Jobs):
+class Client(Jobs, Quarantine):
     """As AsyncClient, for code without asyncio; also inside a notebook's running loop. Thread-safe."""
 
     def __init__(
@@ -376,6 +382,10 @@ class Client(Jobs):
     def restore(self, memory: str, tag: str) -> RestoreResult:
         """See AsyncClient."""
         return self._do(self._client.restore(memory, tag))
+
+    def rollback(self, memory: str, seq: int) -> RollbackResult:
+        """See AsyncClient."""
+        return self._do(self._client.rollback(memory, seq))
 
     def fork(self, memory: str, tag: str, new_name: str) -> ForkResult:
         """See AsyncClient."""

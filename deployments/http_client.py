@@ -17,6 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 from cluster.placement_report import PlacementReport
 from deployments.error_map import error_from_answer
 from deployments.http_jobs import RemoteJobs
+from deployments.http_quarantine import RemoteQuarantine
 from deployments.http_storage import PATIENCE, RemoteStorage, connection_errors, json_or_none
 from memory_core.config import MemoryConfig
 from memory_core.errors import InvalidInput, NeuralMemoryError, Unavailable
@@ -84,7 +85,7 @@ _REPEATABLE: Final = frozenset(
 _Answer = TypeVar("_Answer")
 
 
-class RemoteBackend(RemoteStorage, RemoteJobs):
+class RemoteBackend(RemoteStorage, RemoteJobs, RemoteQuarantine):
     """The service at ``base_url``. Repeats calls that are safe to repeat when the service asks for patience.
 
     ``transport`` replaces the network, for tests.

@@ -69,6 +69,8 @@ def test_the_sync_client_does_everything(service: Service) -> None:
         assert client.create("one", **SMALL).name == "one"
         assert client.observe("one", FACTS).observation_count == 3
         assert client.observe("one", Observation(text="Ana likes tea.", session="s")).observation_count == 4
+        assert client.rollback("one", 3).observations_lost == 1
+        assert client.observe("one", Observation(text="Ana likes tea.", session="s")).observation_count == 4
         assert FACTS[1] in client.infer("one", "What is glass made of?").response
         known, new = client.surprise("one", [FACTS[0], "Orchids want filtered light."])
         assert known.score < new.score

@@ -13,6 +13,7 @@ from fastapi import FastAPI
 
 from deployments.access.principal import LOCAL, Principal
 from deployments.bench.fuzz_target import SMALL, build_target
+from neural_memory import Client, Observation
 from tests.held_open import held_open
 
 GOOD = "The harbour master of Porto is Ana Petrovic."
@@ -119,6 +120,21 @@ async def test_what_waits_is_thrown_away_in_part_or_with_its_memory(http: httpx.
     assert (await http.delete(PATH)).status_code == 204
     assert (await http.post("/v1/memories", json={"name": "town", **SMALL})).status_code == 201
     assert (await http.get(f"{PATH}/quarantine")).json()["observations"] == []
+
+
+def test_the_clients_look_at_what_waits_and_settle_it(tmp_path: Path) -> None:
+    transport = httpx.ASGITransport(app=build_target(tmp_path / "v"))
+    with Client("http://127.0.0.1", transport=transport) as client:
+        client.create("town", **SMALL)
+        for source, text in (("a", GOOD), ("b", BAD)):
+            told = Observation(text=text, metadata={"trust": "untrusted", "source": source})
+            assert client.observe("town", told).is_quarantined
+        assert [one.text for one in client.waiting("town")] == [GOOD, BAD]
+        assert client.discard("town", source="b").waiting == 1
+        (good,) = client.waiting("town")
+        assert client.release("town", seqs=[good.seq]).settled == 1
+        assert list(client.waiting("town")) == []
+        assert client.infer("town", "Who is the harbour master of Porto?").response == GOOD
 
 
 @pytest.mark.parametrize("metadata", [[{"trust": "untrusted"}, {}], [{"trust": "maybe"}, {"trust": "maybe"}]], ids=str)
