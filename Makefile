@@ -99,4 +99,6 @@ release: setup ## wheel, source archive, bill of materials and licences, in dist
 	rm -rf dist && $(BIN)/python -m build --quiet
 	$(BIN)/python -m cyclonedx_py requirements requirements.lock --of JSON -o dist/sbom.json
 	$(BIN)/pip-licenses --from=mixed --format=markdown --output-file=dist/licences.md
+	@# A tool above brought it along; while it is there, every process that imports Ray spends 4 seconds on its grammar.
+	$(BIN)/pip uninstall --quiet --yes rfc3987-syntax
 	$(BIN)/python -m pytest -q tests/unit/test_licences.py tests/release -m 'slow or not slow' --timeout 1800
