@@ -23,7 +23,7 @@ from memory_core.jobs.windows import PlacedRow
 if TYPE_CHECKING:
     import pyarrow as pa
 
-ENCODED_ROWS: Final = 256
+ENCODED_ROWS: Final = 128
 _BLOCK_BYTES: Final = 1 << 20
 _GROUP_BYTES: Final = 32 << 20
 _GROUP_FILES: Final = 256

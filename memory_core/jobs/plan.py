@@ -20,7 +20,7 @@ Split = Literal["auto", "line", "paragraph", "whole"]
 FORMS: Final[tuple[str, ...]] = get_args(Form)
 SPLITS: Final[tuple[str, ...]] = get_args(Split)
 
-WINDOW_ITEMS: Final = 1_024
+WINDOW_ITEMS: Final = 512
 REQUEST_ITEMS: Final = 64
 GATED_REQUEST_ITEMS: Final = 16
 MAX_ERRORS: Final = 100
