@@ -25,7 +25,7 @@ export async function about(place) {
       section('What it cannot do', h('ul', {},
         h('li', {}, 'Without a language model answers are put together from what was observed, not written.'),
         h('li', {}, 'Weights do not delete a row: forgetting rebuilds the memory without the subject, and a receipt says what was measured. Checkpoints made earlier keep what they have.'),
-        h('li', {}, 'When all units are in use the weakest pattern makes room, or the memory refuses.'),
+        h('li', {}, 'When all units are in use the two patterns most alike become one, and at last the weakest makes room; or the memory refuses.'),
         h('li', {}, 'The default encoder reads English best.'))),
       section('Use it', h('p', {}, 'HTTP: ', h('a', { href: '/docs' }, '/docs'), '. MCP: /mcp. Chat in the form of OpenAI: POST /v1/chat.'))));
 }

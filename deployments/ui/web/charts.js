@@ -1,6 +1,6 @@
 // Charts as SVG. Each says in words what it shows; points can be walked with the arrow keys.
 
-import { h, s, fill, percent } from './dom.js';
+import { counted, fill, h, percent, s } from './dom.js';
 
 const W = 640, H = 220, LEFT = 40, RIGHT = 12, TOP = 12, BOTTOM = 30;
 
@@ -57,7 +57,7 @@ export function timeline(events) {
   }));
   const first = events[0], last = events[events.length - 1];
   const label = last
-    ? `Surprise of ${events.length} observations, from ${first.surprise.toFixed(2)} at position ${first.seq} to ${last.surprise.toFixed(2)} at position ${last.seq}`
+    ? `Surprise of ${counted(events.length, 'observation')}, from ${first.surprise.toFixed(2)} at position ${first.seq} to ${last.surprise.toFixed(2)} at position ${last.seq}`
     : 'Surprise: nothing was observed yet';
   const axis = last ? [
     s('text', { x: LEFT, y: H - 8, class: 'tick' }, `position ${first.seq}`),

@@ -1,6 +1,6 @@
 // A conversation with a memory: what it recalls, what it learns, and keeping it.
 
-import { act, ask, field, fill, h, say, showError } from './dom.js';
+import { act, ask, counted, field, fill, h, say, showError } from './dom.js';
 import { call, chatChunks, config, post } from './api.js';
 
 export async function chat(place) {
@@ -44,8 +44,8 @@ export async function chat(place) {
     const given = await ask({ title: 'Keep what you told it', text: 'A long-term memory learns what this session knows.', confirm: 'Keep', inputs: [{ name: 'memory', label: 'Memory', value: chosen.value }] });
     if (!given) return undefined;
     const kept = await post(`/v1/sessions/${session}/promote`, { memory: given.memory }, 'chat');
-    say(`${kept.texts_merged} texts kept.`);
-    return fill(note, h('p', {}, `${kept.memory} learned ${kept.texts_merged} texts; ${kept.texts_known} it knew.`));
+    say(`${counted(kept.texts_merged, 'text')} kept.`);
+    return fill(note, h('p', {}, `${kept.memory} learned ${counted(kept.texts_merged, 'text')}; ${kept.texts_known} it knew.`));
   }));
   fill(place,
     h('h1', {}, persona ? `Chat with ${persona.name}` : 'Chat with a memory'),
@@ -68,7 +68,7 @@ function bubble(role, said = '') {
     report: (report) => fill(place,
       report.note && h('p', { class: 'error' }, report.note),
       report.learned.filter((one) => one.learned).map((one) => h('span', { class: 'chip' }, `learned in ${one.memory}, surprise ${one.surprise.toFixed(2)}`)),
-      report.patterns.length > 0 && h('details', { class: 'small' }, h('summary', {}, `${report.patterns.length} patterns recalled`),
+      report.patterns.length > 0 && h('details', { class: 'small' }, h('summary', {}, `${counted(report.patterns.length, 'pattern')} recalled`),
         h('ul', {}, report.patterns.map((one) => h('li', {}, h('b', {}, `[${one.memory}#${one.pattern}] `), one.exemplars[0].text,
           one.exemplars[0].occurred_at && h('span', { class: 'muted' }, ` (${one.exemplars[0].occurred_at})`))))),
     ),

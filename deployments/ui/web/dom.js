@@ -52,6 +52,11 @@ export function section(title, ...children) {
   return h('section', { class: 'card', 'aria-labelledby': id }, h('h2', { id }, title), ...children);
 }
 
+/** `1 pattern`, `2,000 patterns`. */
+export function counted(count, noun) {
+  return `${number(count)} ${noun}${count === 1 ? '' : 's'}`;
+}
+
 export function meter(label, value, text) {
   const bar = h('meter', { min: 0, max: 1, value, 'aria-label': label });
   bar.value = value;

@@ -1,6 +1,6 @@
 // The same input into a memory that learns and into a static vector store, side by side.
 
-import { act, field, fill, h, meter, number, percent, section } from './dom.js';
+import { act, counted, field, fill, h, meter, number, percent, section } from './dom.js';
 import { call, config, get, memory, post } from './api.js';
 import { highlighted, timeline } from './charts.js';
 
@@ -33,7 +33,7 @@ export async function interactive(place) {
     rows.push({ text: text.value, own });
     const [stats, activity] = await Promise.all([get(memory(name)), get(memory(name, '/activity?limit=50'))]);
     fill(left, meter('surprise', outcome.outcomes[0].surprise, outcome.outcomes[0].surprise.toFixed(3)),
-      h('p', {}, `${number(stats.observation_count)} observations became ${number(stats.pattern_count)} patterns; ${number(stats.parameter_count)} parameters, as ever. Weights `, h('code', {}, stats.weight_hash.slice(0, 12)), '.'));
+      h('p', {}, `${counted(stats.observation_count, 'observation')} became ${counted(stats.pattern_count, 'pattern')}; ${number(stats.parameter_count)} parameters, as ever. Weights `, h('code', {}, stats.weight_hash.slice(0, 12)), '.'));
     fill(right, h('p', {}, `Stored row ${number(rows.length)}: ${number(rows.length * own.length)} numbers. It did not notice whether it had this already.`));
     fill(chart, timeline(activity.events));
   };

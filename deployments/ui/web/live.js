@@ -1,6 +1,6 @@
 // Four proofs on a memory of the visitor's own, each with what was measured just now.
 
-import { act, fill, h, number, section } from './dom.js';
+import { act, counted, fill, h, number, section } from './dom.js';
 import { call, get, memory, post } from './api.js';
 import { timeline } from './charts.js';
 
@@ -80,5 +80,5 @@ async function restart(name) {
   const [is, now] = await Promise.all([get(memory(name, '/owner')), get(memory(name))]);
   const same = stats.weight_hash === now.weight_hash && before.response === after.response;
   return [h('p', {}, `Process ${was.pid} is gone, process ${is.pid} answers:`), h('p', { class: 'quote' }, after.response || '(nothing)'),
-    verdict(same && was.pid !== is.pid, `${number(now.observation_count)} observations and the same weights, bit by bit.`)];
+    verdict(same && was.pid !== is.pid, `${counted(now.observation_count, 'observation')} and the same weights, bit by bit.`)];
 }

@@ -1,6 +1,6 @@
 // All memories: health, where they live, how full they are and how fast they learn.
 
-import { act, ask, fill, h, meter, number, percent, showError, when } from './dom.js';
+import { act, ask, counted, fill, h, meter, percent, showError, when } from './dom.js';
 import { get, memory, post } from './api.js';
 import { sparkline } from './charts.js';
 
@@ -61,7 +61,7 @@ function tile(info) {
     const [stats, activity] = await Promise.all([get(memory(info.name)), get(memory(info.name, '/activity?limit=40'))]);
     fill(body, health,
       meter('capacity', stats.capacity_used, percent(stats.capacity_used)),
-      h('p', { class: 'small' }, `${number(stats.observation_count)} observations, ${number(stats.pattern_count)} patterns, `,
+      h('p', { class: 'small' }, `${counted(stats.observation_count, 'observation')}, ${counted(stats.pattern_count, 'pattern')}, `,
         `${activity.observations_per_minute.toFixed(0)} a minute`),
       activity.events.length > 1 && sparkline(activity.events.map((event) => event.surprise), 'Surprise of the last observations'));
   };

@@ -1,6 +1,6 @@
 // One memory: teach it, ask it, and see what it made of it.
 
-import { act, ask, clock, field, fill, h, meter, number, percent, say, section, showError, when } from './dom.js';
+import { act, ask, clock, counted, field, fill, h, meter, number, percent, say, section, showError, when } from './dom.js';
 import { get, memory, post } from './api.js';
 import { attention, highlighted, patternMap, retention, sparkline, timeline } from './charts.js';
 
@@ -99,7 +99,7 @@ async function drawActivity(name, parts) {
   fill(parts.timeline, timeline(activity.events));
   fill(parts.spark, h('div', { class: 'row small' }, h('span', {}, 'weight change'),
     sparkline(deltas, `Weight change of ${deltas.length} observations, last ${(deltas.at(-1) ?? 0).toFixed(3)}`),
-    h('span', { class: 'muted' }, `${activity.observations_per_minute.toFixed(0)} observations a minute`)));
+    h('span', { class: 'muted' }, `${counted(Math.round(activity.observations_per_minute), 'observation')} a minute`)));
   const rows = [...activity.events].reverse().slice(0, 30);
   fill(parts.journal, rows.length ? h('div', { class: 'scroll tall', tabindex: 0, role: 'region', 'aria-label': 'Journal' }, h('table', {},
     h('thead', {}, h('tr', {}, ['Position', 'Surprise', 'Text', 'When'].map((title) => h('th', { scope: 'col' }, title)))),
@@ -139,9 +139,9 @@ async function drawVersions(name, parts, refresh) {
     const stats = await get(memory(name));
     const version = page.checkpoints.find((one) => one.tag === tag);
     const lost = Math.max(0, stats.observation_count - version.observation_count);
-    if (!await ask({ title: `Restore ${tag}?`, text: `What was learned after it (${number(lost)} observations) is given up. A new checkpoint first would keep it.`, confirm: 'Restore', danger: true })) return;
+    if (!await ask({ title: `Restore ${tag}?`, text: `What was learned after it (${counted(lost, 'observation')}) is given up. A new checkpoint first would keep it.`, confirm: 'Restore', danger: true })) return;
     const result = await post(memory(name, '/restore'), { tag });
-    say(`Restored ${tag}; ${result.observations_lost} observations given up.`);
+    say(`Restored ${tag}; ${counted(result.observations_lost, 'observation')} given up.`);
     await refresh(true);
   };
   const fork = async (tag) => {
@@ -152,7 +152,7 @@ async function drawVersions(name, parts, refresh) {
   };
   const diff = async (tag) => {
     const found = await get(memory(name, `/diff?other_tag=${encodeURIComponent(tag)}&limit=10`));
-    fill(told, h('p', {}, `Since ${tag}: ${number(found.only_here_count)} patterns more, ${number(found.only_there_count)} fewer, ${number(found.changed_count)} changed, ${number(found.shared_count)} the same.`),
+    fill(told, h('p', {}, `Since ${tag}: ${counted(found.only_here_count, 'pattern')} more, ${number(found.only_there_count)} fewer, ${number(found.changed_count)} changed, ${number(found.shared_count)} the same.`),
       h('ul', { class: 'small' }, found.only_here.map((one) => h('li', { class: 'added' }, one.text)), found.only_there.map((one) => h('li', { class: 'gone' }, one.text))));
   };
   const tag = h('input', { name: 'tag', required: true, autocomplete: 'off', pattern: '[A-Za-z0-9][A-Za-z0-9._\\-]*' });
@@ -163,7 +163,7 @@ async function drawVersions(name, parts, refresh) {
     await refresh(true);
   }));
   const versions = page.checkpoints.map((one) => h('li', {},
-    h('div', {}, h('b', {}, one.tag), h('span', { class: 'muted small' }, ` ${number(one.observation_count)} observations, ${when(one.created_at)}`)),
+    h('div', {}, h('b', {}, one.tag), h('span', { class: 'muted small' }, ` ${counted(one.observation_count, 'observation')}, ${when(one.created_at)}`)),
     h('div', { class: 'row' }, button('Diff', one.tag, diff), button('Fork', one.tag, fork), button('Restore', one.tag, restore, 'danger'))));
   fill(parts.versions, form, versions.length ? h('ul', { class: 'versions' }, versions) : h('p', { class: 'muted' }, 'None yet: a checkpoint can be restored, forked and compared.'), told);
 }
