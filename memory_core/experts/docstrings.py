@@ -23,7 +23,7 @@ _LEFT_OUT: Final = frozenset(
     | {"ensurepip", "_bundled", "ntpath.py", "distutils"}
 )
 # Modules that are written under the name of another one.
-_AS_WRITTEN: Final = {"posixpath": "os.path", "posix": "os"}
+_AS_WRITTEN: Final = {"posixpath": "os.path", "genericpath": "os.path", "posix": "os"}
 _Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
@@ -68,13 +68,18 @@ def _of_body(tree: ast.Module | ast.ClassDef, owner: str) -> Iterator[Chunk]:
 def _signature(node: _Function | ast.ClassDef) -> str:
     if isinstance(node, ast.ClassDef):
         made = next((one for one in node.body if isinstance(one, _Function) and one.name == "__init__"), None)
-        return "" if made is None else f"({_arguments(made)})"
-    return f"({_arguments(node)})"
+        return "" if made is None else _called_with(_arguments(made))
+    return _called_with(_arguments(node))
 
 
-def _arguments(node: _Function) -> str:
-    told = [one.strip() for one in ast.unparse(node.args).split(",")]
-    return ", ".join(one for one in told if one not in {"self", "cls"})
+def _arguments(node: _Function) -> list[str]:
+    told = node.args
+    return [one.arg for one in (*told.posonlyargs, *told.args, *told.kwonlyargs)]
+
+
+def _called_with(arguments: list[str]) -> str:
+    """Names alone: defaults and annotations are no words that anybody asks with, and outweigh what is said."""
+    return f"({', '.join(one for one in arguments if one not in {'self', 'cls'})})"
 
 
 def _builtin_types() -> Iterator[Chunk]:
@@ -109,7 +114,7 @@ def _of_module(owner: Any, prefix: str) -> Iterator[Chunk]:
 
 def _told_signature(value: Any) -> str:
     try:
-        return str(inspect.signature(value)).replace("(self, /, ", "(").replace("(self, /)", "()")
+        return _called_with(list(inspect.signature(value).parameters))
     except (ValueError, TypeError):
         return ""
 
