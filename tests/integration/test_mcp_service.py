@@ -103,8 +103,9 @@ async def test_resources_prompts_and_completion_work(client: Client, fresh_name:
     for kind in ("stats", "patterns", "checkpoints", "checkpoints/v1"):
         (content,) = (await client.read_resource(f"memory://{fresh_name}/{kind}")).contents
         assert json.loads(content.text)  # type: ignore[union-attr]
-    assert len((await client.list_resources()).resources) == 3
-    assert len((await client.list_resource_templates()).resource_templates) == 4
+    expected = [f"memory://{fresh_name}/{kind}" for kind in ("stats", "patterns", "checkpoints", "jobs")]
+    assert [one.uri for one in (await client.list_resources()).resources] == expected
+    assert len((await client.list_resource_templates()).resource_templates) == 5
     for prompt in (await client.list_prompts()).prompts:
         arguments = {"question": "Where does the cat sleep?"} if prompt.name.startswith("recall") else {}
         assert (await client.get_prompt(prompt.name, arguments)).messages
