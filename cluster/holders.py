@@ -11,7 +11,7 @@ from cluster.memory_host import HostReport
 from cluster.ray_api import Owner, OwnerLost
 from memory_core.errors import NeuralMemoryError
 
-_HOLDERS: Final = ("host:", "memory:")
+_HOLDERS: Final = ("host:", "memory:", "standby:")
 _log = logging.getLogger(__name__)
 
 

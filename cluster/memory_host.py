@@ -29,6 +29,7 @@ from memory_core.ids import MemoryName
 from memory_core.lifecycle.rhythm import CheckpointRhythm
 
 if TYPE_CHECKING:
+    from memory_core.replay import Replay
     from memory_core.storage.object_store import ObjectStore
     from memory_core.writer import MemoryWriter
 
@@ -265,6 +266,7 @@ class MemoryHost:
             durability=Durability.parse(self._limits.durability),
             rhythm=self._limits.rhythm,
             on_performed=self._watch.performed,
+            begun=self._replayed(tenant),
         )
         began_s = time.perf_counter()
         writer = MemoryWriter.open(self._store(), tenant.name, settings)
@@ -273,6 +275,10 @@ class MemoryHost:
             writer.close(must_fold=False)
             raise memory_not_found(tenant.name)
         return writer
+
+    def _replayed(self, tenant: Tenant) -> Replay | None:
+        """What this process replayed of the memory already."""
+        return None
 
     def _store(self) -> ObjectStore:
         from memory_core.storage.open_store import open_store

@@ -11,7 +11,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from cluster import ray_api
@@ -19,12 +19,14 @@ from cluster.memory_host import HOST_FULL
 from cluster.placement import Needs, unmet
 from cluster.ray_api import Owner, OwnerLost
 from cluster.resident import WRITER_ENDED
+from cluster.standby_host import OWNER_IS_HOME
 from memory_core.errors import Fenced, NeuralMemoryError, Unavailable
 
 _PAUSE_FIRST_S: Final = 0.02
 _PAUSE_MAX_S: Final = 0.5
 _RELEASE_TIMEOUT_S: Final = 10.0
 _PENDING_AFTER_S: Final = 2.0
+_TAKE_OVER_TIMEOUT_S: Final = 20.0
 
 PENDING: Final = "PENDING"
 _AFTER_LOSS: Final = "after_loss"
@@ -36,13 +38,17 @@ Admission = Callable[[], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class OwnerSpec:
-    """A named actor and how to make it. ``tenant_uid``: the memory in it that calls are for, if it holds several."""
+    """A named actor and how to make it. ``tenant_uid``: the memory in it that calls are for, if it holds several.
+
+    ``standby``: the actor that takes over when this one is lost, if there is one; it is made elsewhere.
+    """
 
     actor_name: str
     kind: type
     arguments: tuple[Any, ...]
     needs: Needs = field(default_factory=Needs)
     tenant_uid: str | None = None
+    standby: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +67,7 @@ class Owners:
     def __init__(self, deadline_s: float) -> None:
         self._deadline_s = deadline_s
         self._known: dict[str, Owner] = {}
+        self._took_over: set[str] = set()
 
     async def call(self, spec: OwnerSpec, call: Call, admit: Admission | None = None) -> Any:
         """Call the owner, made if there is none and ``admit`` lets it. Raises what it raised, or Unavailable."""
@@ -68,19 +75,23 @@ class Owners:
         pause_s = _PAUSE_FIRST_S
         was_lost = False
         while True:
+            seat = self._seat(spec)
             try:
-                owner = await self._owner(spec, admit)
+                owner = await self._owner(spec, seat, admit)
                 left_s = max(give_up_at_s - time.monotonic(), _PAUSE_FIRST_S, call.patience_s)
                 return await ray_api.call(owner, call.method, *call.arguments, timeout_s=left_s, **call.options)
             except OwnerLost:
-                self._known.pop(spec.actor_name, None)
+                self._known.pop(seat, None)
+                await self._change_seats(spec, seat)
                 was_lost = True
             except Fenced:
-                await self._give_way(spec)
+                await self._give_way(spec, seat)
                 was_lost = True
             except NeuralMemoryError as error:
                 is_full = error.code == HOST_FULL
-                if error.code != WRITER_ENDED and not (is_full and time.monotonic() + pause_s < give_up_at_s):
+                if error.code == OWNER_IS_HOME:
+                    self._took_over.discard(seat)
+                elif error.code != WRITER_ENDED and not (is_full and time.monotonic() + pause_s < give_up_at_s):
                     error.context[_AFTER_LOSS] = was_lost
                     raise
                 was_lost = was_lost or not is_full
@@ -103,6 +114,23 @@ class Owners:
             return await ray_api.call(owner, call.method, *call.arguments, timeout_s=timeout_s, **call.options)
         return None
 
+    def _seat(self, spec: OwnerSpec) -> str:
+        """The actor that owns the memory, as far as this process knows."""
+        return spec.standby if spec.standby in self._took_over else spec.actor_name
+
+    async def _change_seats(self, spec: OwnerSpec, lost: str) -> None:
+        """After a loss: have the standby take over, if it follows; once that one is lost, the owner is made anew."""
+        if spec.standby is None or spec.standby in self._took_over:
+            if lost == spec.standby:
+                self._took_over.discard(lost)
+            return
+        standby = await asyncio.to_thread(ray_api.find_owner, spec.standby)
+        if standby is None:
+            return
+        with suppress(OwnerLost, NeuralMemoryError):
+            await ray_api.call(standby, "take_over", timeout_s=_TAKE_OVER_TIMEOUT_S)
+            self._took_over.add(spec.standby)
+
     async def end(self, spec: OwnerSpec) -> None:
         """Kill the owner for good, wherever it was made."""
         owner = self._known.pop(spec.actor_name, None)
@@ -111,20 +139,29 @@ class Owners:
         if owner is not None:
             await asyncio.to_thread(ray_api.end_owner, owner)
 
-    async def _give_way(self, spec: OwnerSpec) -> None:
-        """After Fenced: let the process that the name leads to now claim anew. A zombie is not reached by its name."""
-        self._known.pop(spec.actor_name, None)
-        if spec.tenant_uid is not None:
-            await self.call_if_there(spec, Call("release", (spec.tenant_uid,)))
+    async def _give_way(self, spec: OwnerSpec, seat: str) -> None:
+        """After Fenced: let the process that the name leads to now claim anew. A zombie is not reached by its name.
 
-    async def _owner(self, spec: OwnerSpec, admit: Admission | None) -> Owner:
-        known = self._known.get(spec.actor_name)
+        A standby that was fenced goes back to following: whoever fenced it is the owner.
+        """
+        self._known.pop(seat, None)
+        self._took_over.discard(seat)
+        if spec.tenant_uid is not None:
+            await self.call_if_there(replace(spec, actor_name=seat), Call("release", (spec.tenant_uid,)))
+
+    async def _owner(self, spec: OwnerSpec, seat: str, admit: Admission | None) -> Owner:
+        known = self._known.get(seat)
         if known is not None:
             return known
+        if seat == spec.standby:
+            found = await asyncio.to_thread(ray_api.find_owner, seat)
+            if found is None:
+                raise OwnerLost(seat)
+            return self._known.setdefault(seat, found)
         if admit is not None:
             await admit()
         made = await _made(spec)
-        return self._known.setdefault(spec.actor_name, made)
+        return self._known.setdefault(seat, made)
 
 
 def is_after_loss(error: NeuralMemoryError) -> bool:

@@ -19,18 +19,19 @@ _MIB: Final = 1 << 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Needs:
-    """What a process needs of its node. labels: ``key=value``."""
+    """What a process needs of its node. labels: ``key=value``. avoid_node: the id of one that will not do."""
 
     gpus: float = 0.0
     accelerator: str | None = None
     labels: tuple[str, ...] = ()
     strategy: Strategy = "pack"
     ram_bytes: int = 0
+    avoid_node: str | None = None
 
     @property
     def is_demanding(self) -> bool:
         """True when not every node will do."""
-        return bool(self.gpus or self.labels or self.ram_bytes)
+        return bool(self.gpus or self.labels or self.ram_bytes or self.avoid_node)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +41,7 @@ class NodeFacts:
     total: Mapping[str, float]
     free: Mapping[str, float]
     labels: Mapping[str, str] = field(default_factory=dict)
+    node_id: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +83,18 @@ class Pool:
             reasons=(reason, "Hosts are spread over the nodes."),
         )
 
+    def standby_place(self, uid: str, spec: PlacementSpec) -> Place:
+        """Where the standby of the memory with this uid lives: on a node that is as good, and not the owner's."""
+        needs = Needs(
+            gpus=spec.gpus,
+            accelerator=spec.accelerator,
+            labels=spec.labels,
+            strategy="spread",
+            ram_bytes=spec.ram_mib * _MIB,
+        )
+        reasons = ("Its standby is on another node than its owner.",)
+        return Place(actor_name=f"standby:{self.volume_id}:{uid}", is_shared=False, needs=needs, reasons=reasons)
+
     def _why_alone(self, spec: PlacementSpec) -> tuple[str, ...]:
         why = {
             "It has a process of its own, as its settings ask.": spec.isolation == "dedicated",
@@ -103,7 +117,11 @@ def unmet(needs: Needs, nodes: Sequence[NodeFacts]) -> str | None:
     """What a process waits for (``needs 1 GPU``), or None when some node has it free."""
     if not needs.is_demanding:
         return None
-    fitting = [node for node in nodes if _has_labels(node, needs.labels)]
+    fitting = [
+        node
+        for node in nodes
+        if _has_labels(node, needs.labels) and (not needs.avoid_node or node.node_id != needs.avoid_node)
+    ]
     if any(_fits(needs, node.free) for node in fitting):
         return None
     verb = "waits for" if any(_fits(needs, node.total) for node in fitting) else "needs"
@@ -128,6 +146,8 @@ def _told(needs: Needs) -> str:
         parts.append(f"{needs.ram_bytes // _MIB} MiB of memory")
     if needs.labels:
         parts.append(f"a node with {', '.join(needs.labels)}")
+    if needs.avoid_node:
+        parts.append("another node")
     return " and ".join(parts)
 
 

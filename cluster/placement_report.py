@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from cluster.memory_host import MIB, HostReport
 from cluster.placement import Place
+from cluster.standbys import StandbyReport
 from cluster.volume_actor import KnownMemory
 from memory_core.ids import MemoryName
 
@@ -14,8 +15,8 @@ from memory_core.ids import MemoryName
 class PlacementReport:
     """status: ``resident``, ``passive`` (comes back with its next call) or ``pending: ...`` with what it waits for.
 
-    epoch: of its owner. neighbours: other memories in the process now. What is None is not known, since no process
-    holds the memory.
+    epoch: of its owner. neighbours: other memories in the process now. standby: of a memory that asked for one. What is
+    None is not known, since no process holds the memory.
     """
 
     memory: MemoryName
@@ -29,9 +30,16 @@ class PlacementReport:
     host_state_mib: int | None = None
     host_rss_mib: int | None = None
     epoch: int | None = None
+    standby: StandbyReport | None = None
 
 
-def told(known: KnownMemory, place: Place, host: HostReport | None, waits_for: str | None) -> PlacementReport:
+def told(
+    known: KnownMemory,
+    place: Place,
+    host: HostReport | None,
+    waits_for: str | None,
+    standby: StandbyReport | None = None,
+) -> PlacementReport:
     """Put together. ``host``: what its process says, None when there is none or it does not answer."""
     name, reasons = known.name, place.reasons
     if known.info.placement.is_pinned:
@@ -39,7 +47,12 @@ def told(known: KnownMemory, place: Place, host: HostReport | None, waits_for: s
     if host is None:
         status = "passive" if waits_for is None else f"pending: {waits_for}"
         return PlacementReport(
-            memory=name, status=status, host=place.actor_name, is_shared=place.is_shared, reasons=reasons
+            memory=name,
+            status=status,
+            host=place.actor_name,
+            is_shared=place.is_shared,
+            reasons=reasons,
+            standby=standby,
         )
     is_resident = name in host.residents
     return PlacementReport(
@@ -54,4 +67,5 @@ def told(known: KnownMemory, place: Place, host: HostReport | None, waits_for: s
         host_state_mib=host.state_bytes // MIB,
         host_rss_mib=host.rss_bytes // MIB,
         epoch=dict(zip(host.residents, host.epochs, strict=True)).get(name),
+        standby=standby,
     )

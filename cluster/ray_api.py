@@ -25,6 +25,7 @@ from memory_core.errors import Internal, NeuralMemoryError, Unavailable
 NAMESPACE: Final = "neural-memory"
 _CALLS_AT_ONCE: Final = 4096
 _START_ATTEMPTS: Final = 3
+_NODE_LABEL: Final = "ray.io/node-id"
 _START_TIMED_OUT: Final = "timed out during startup"
 
 Owner: TypeAlias = ActorHandle[Any]
@@ -62,8 +63,10 @@ def _scheduling(needs: Needs) -> dict[str, Any]:
         options["num_gpus"] = needs.gpus
     if needs.accelerator:
         options["accelerator_type"] = needs.accelerator
-    if needs.labels:
+    if needs.labels or needs.avoid_node:
         options["label_selector"] = dict(label.split("=", 1) for label in needs.labels)
+    if needs.avoid_node:
+        options["label_selector"][_NODE_LABEL] = f"!{needs.avoid_node}"
     if needs.ram_bytes:
         options["memory"] = needs.ram_bytes
     if needs.strategy == "spread":
@@ -75,7 +78,12 @@ def nodes() -> list[NodeFacts]:
     """The nodes that are alive. Blocks on the cluster."""
     free = available_resources_per_node()
     return [
-        NodeFacts(total=node["Resources"], free=free.get(node["NodeID"], {}), labels=node.get("Labels") or {})
+        NodeFacts(
+            total=node["Resources"],
+            free=free.get(node["NodeID"], {}),
+            labels=node.get("Labels") or {},
+            node_id=node["NodeID"],
+        )
         for node in ray.nodes()
         if node["Alive"]
     ]
@@ -100,6 +108,18 @@ def find_owner(actor_name: str) -> Owner | None:
     except (ValueError, RayError):
         return None
     return found
+
+
+def answers(actor_name: str, timeout_s: float) -> bool:
+    """Whether the named actor is there and answers within ``timeout_s``. Blocks."""
+    owner = find_owner(actor_name)
+    if owner is None:
+        return False
+    try:
+        ray.get(owner.pid.remote(), timeout=timeout_s)
+    except RayError:
+        return False
+    return True
 
 
 def end_owner(owner: Owner) -> None:

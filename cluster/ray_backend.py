@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
@@ -18,6 +19,8 @@ from cluster.owners import Call, Owners, OwnerSpec, is_after_loss
 from cluster.placement import Place, Pool, unmet
 from cluster.placement_report import PlacementReport, told
 from cluster.resident import Tenant
+from cluster.standby_host import HomeLinks, StandbyHost
+from cluster.standbys import Standbys
 from cluster.volume_actor import KnownMemory, VolumeActor
 from memory_core.config import MemoryConfig
 from memory_core.consolidation.plan import ConsolidationPlan
@@ -106,6 +109,7 @@ class RayBackend(VolumeStorage, FamilyOperations):
         self._owners = Owners(self._settings.call_deadline_s)
         # Checking or cleaning a whole volume reads all of it.
         self._keepers = Owners(max(self._settings.call_deadline_s, VOLUME_DEADLINE_S))
+        self._standbys = Standbys(self._owners)
         self._known: dict[MemoryName, KnownMemory] = {}
         self._catalog = OwnerSpec(f"volume:{volume_id}", VolumeActor, (storage_url,))
 
@@ -179,6 +183,10 @@ class RayBackend(VolumeStorage, FamilyOperations):
 
         async def attempt(known: KnownMemory) -> InferResult:
             (query,), fingerprint = await self._encode(known, [prompt])
+            if options.consistency == "any":
+                behind: InferResult | None = await self._read_behind(known, fingerprint, "infer", query, options)
+                if behind is not None:
+                    return behind
             result: InferResult = await self._call(known, "read", "infer", query, options, fingerprint=fingerprint)
             return result
 
@@ -284,6 +292,8 @@ class RayBackend(VolumeStorage, FamilyOperations):
             encoded, fingerprint = await self._encode(known, texts) if texts else ([], None)
             options = {"is_dry_run": is_dry_run, "only_if": only_if, "fingerprint": fingerprint}
             receipt: ForgetReceipt = await self._call(known, "write", "forget", selection, encoded, **options)
+            if known.info.placement.standby and not is_dry_run:
+                await self._standbys.catch_up(self._standby_spec(known))
             return receipt
 
         return await self._with_memory(name, attempt)
@@ -358,7 +368,10 @@ class RayBackend(VolumeStorage, FamilyOperations):
         place, spec = self._place(known), self._owner_spec(known)
         waits_for = unmet(place.needs, await asyncio.to_thread(ray_api.nodes))
         host = await self._owners.call_if_there(spec, Call("report"), timeout_s=_REPORT_TIMEOUT_S)
-        return told(known, place, host, waits_for)
+        standby = None
+        if spec.standby is not None:
+            standby = await self._standbys.report(self._standby_spec(known), None if host is None else host.node)
+        return told(known, place, host, waits_for, standby)
 
     async def restart(self, name: MemoryName) -> None:
         """Kill the process of a memory that has it to itself; Conflict (HOST_SHARED) for others."""
@@ -417,7 +430,19 @@ class RayBackend(VolumeStorage, FamilyOperations):
     async def _call_owner(self, known: KnownMemory, call: Call) -> Any:
         options = {**call.options, "context": current_context()}
         call = replace(call, arguments=(_tenant(known), *call.arguments), options=options)
-        return await self._owners.call(self._owner_spec(known), call, lambda: self._require_current(known))
+        home = self._owner_spec(known)
+        try:
+            return await self._owners.call(home, call, lambda: self._require_current(known))
+        finally:
+            if home.standby is not None:
+                self._standbys.keep(home, self._standby_spec(known))
+
+    async def _read_behind(self, known: KnownMemory, fingerprint: str, method: str, *args: Any) -> Any:
+        """What the memory's standby answers; None when there is none, or it cannot."""
+        if not known.info.placement.standby:
+            return None
+        options = {"fingerprint": fingerprint, "context": current_context()}
+        return await self._standbys.read(self._standby_spec(known), Call("read_behind", (method, *args), options))
 
     async def _find(self, name: MemoryName) -> KnownMemory:
         if name not in self._known:
@@ -439,6 +464,8 @@ class RayBackend(VolumeStorage, FamilyOperations):
     async def _let_go(self, known: KnownMemory) -> None:
         """After a deletion: nothing of it may stay in RAM."""
         spec = self._owner_spec(known)
+        if spec.standby is not None:
+            await self._owners.end(self._standby_spec(known))
         if self._place(known).is_shared:
             await self._owners.call_if_there(spec, Call("release", (known.uid,), {"must_fold": False}))
         else:
@@ -449,11 +476,23 @@ class RayBackend(VolumeStorage, FamilyOperations):
 
     def _owner_spec(self, known: KnownMemory) -> OwnerSpec:
         place = self._place(known)
+        arguments = (self._storage_url, self._limits_of(place), ray_api.own_node, ray_api.RayMeter)
+        standby = None
+        if known.info.placement.standby:
+            standby = self._pool.standby_place(known.uid, known.info.placement).actor_name
+        return OwnerSpec(place.actor_name, MemoryHost, arguments, place.needs, known.uid, standby)
+
+    def _standby_spec(self, known: KnownMemory) -> OwnerSpec:
+        place = self._pool.standby_place(known.uid, known.info.placement)
+        home = partial(ray_api.answers, self._place(known).actor_name, _REPORT_TIMEOUT_S)
+        links = HomeLinks(has_owner=home, end=ray_api.end_own_actor)
+        limits = self._limits_of(place)
+        arguments = (self._storage_url, _tenant(known), links, limits, ray_api.own_node, ray_api.RayMeter)
+        return OwnerSpec(place.actor_name, StandbyHost, arguments, place.needs, known.uid)
+
+    def _limits_of(self, place: Place) -> HostLimits:
         limits = self._settings.limits
-        if place.needs.gpus:
-            limits = replace(limits, device="cuda")
-        arguments = (self._storage_url, limits, ray_api.own_node, ray_api.RayMeter)
-        return OwnerSpec(place.actor_name, MemoryHost, arguments, place.needs, known.uid)
+        return replace(limits, device="cuda") if place.needs.gpus else limits
 
 
 def _unknown_outcome(name: MemoryName) -> Unavailable:

@@ -17,13 +17,14 @@ from memory_core import engine
 from memory_core.config import MemoryConfig
 from memory_core.errors import Conflict, CorruptData, Internal, NotFound
 from memory_core.ids import MemoryName, Seq, Tag
-from memory_core.learner import BrokeTogether, Learner, Marks, batches, cut_group
+from memory_core.learner import BrokeOn, BrokeTogether, Learner, Marks, batches, cut_group
 from memory_core.lifecycle import events as on
 from memory_core.lifecycle.answers import Answer, AnswerTable
 from memory_core.lifecycle.effects import HeadKind
 from memory_core.lifecycle.rhythm import Unsaved
 from memory_core.progress import OnProgress
 from memory_core.recent import RecentEvents
+from memory_core.replay import Groups, Replay, load, marks_of, replayed
 from memory_core.results import ConsolidateResult, EncodedText, ForgetReceipt, ForgetSelection
 from memory_core.state import MemoryState, StateParts
 from memory_core.storage.blobs import BlobRef
@@ -74,8 +75,11 @@ class OwnedMemory:
         clock: Clock = utc_now,
         device: str = "cpu",
         retention: RetentionPolicy = PERIODIC_RETENTION,
+        begun: Replay | None = None,
     ) -> None:
+        """``begun``: of this memory, by whoever followed it; a recovery goes on from there."""
         self.name = name
+        self._begun = begun
         self.state_lock = threading.Lock()
         self.shelf = CheckpointShelf(store, Catalog(store))
         self.candidate: Candidate | None = None
@@ -147,33 +151,28 @@ class OwnedMemory:
         self.head = self.files.newest_head()
         snapshot = self.head.snapshot
         groups = list(self.files.journal_after(self.head))
-        self._marks = self._marks_of(self.head, groups)
-        self._learner = self._replayed_or_singly(groups)
+        replay = self._gone_on(groups) or Replay.begun(self.files, self.head, groups, self._device)
+        self._learner, self._marks = replay.learner, replay.marks
         self._weight_hash = snapshot.weight_hash if self.seq == snapshot.seq else None
         closed = [run if run.last_seq is not None else replace(run, last_seq=self.seq) for run in self.head.runs]
         self._closed_runs = tuple(run for run in closed if run.last_seq is not None and run.last_seq >= run.first_seq)
         journal_bytes = sum(len(pack_frame(group)) for group in groups)
         return on.MemoryRecovered(snapshot.seq, self.seq, self.seq - snapshot.seq, journal_bytes, self.head.unsaved)
 
-    def _replayed_or_singly(self, groups: Sequence[Sequence[JournalRecord]]) -> Learner:
-        """A replay may be the first to learn a group, and break on it: then it is learned one by one, for ever."""
-        while True:
-            try:
-                return self._replayed(self.head, groups, self._marks)
-            except BrokeTogether as error:
-                group = next(group for group in groups if group[0].first_seq <= error.first_seq <= group[-1].last_seq)
-                self._marks = replace(self._marks, singly=self._marks.singly | {group[0].first_seq})
-
-    def _replayed(self, head: Head, groups: Sequence[Sequence[JournalRecord]], marks: Marks) -> Learner:
-        """A head's snapshot with groups of the journal that follows it learned, beside the current state."""
-        snapshot = head.snapshot
-        answers = AnswerTable()
-        if head.answers is not None:
-            answers = AnswerTable.from_json(self.files.read_bytes(head.answers))
-        learner = Learner(self._load(snapshot), snapshot.seq, snapshot.lineage, answers)
-        for group in groups:
-            learner.replay(group, marks)
-        return learner
+    def _gone_on(self, groups: Groups) -> Replay | None:
+        """What somebody replayed while following this memory, with the rest learned; None when it does not fit."""
+        begun, self._begun = self._begun, None
+        durable_seq = groups[-1][-1].last_seq if groups else self.head.snapshot.seq
+        if begun is None or begun.learner.seq > durable_seq or not begun.leads_to(self.head, groups):
+            return None
+        begun.turn_to(self.head, groups)
+        try:
+            for group in groups:
+                if group[-1].last_seq > begun.learner.seq:
+                    begun.learn(group)
+        except (BrokeOn, BrokeTogether):
+            return None
+        return begun
 
     def append(self, records: Sequence[JournalRecord]) -> on.FrameAppended:
         """Make a group durable."""
@@ -219,7 +218,7 @@ class OwnedMemory:
         """Start again from the state before the group."""
         groups = list(self.files.journal_after(self.head))
         before = [known for known in groups if known[0].first_seq < group[0].first_seq]
-        self._learner = self._replayed(self.head, before, self._marks_of(self.head, groups))
+        self._learner = replayed(self.files, self.head, before, marks_of(self.head, groups), self._device)
         answers = [self._learner.learn_one(record) for record in group]
         self.mark(group)
         return answers
@@ -268,7 +267,7 @@ class OwnedMemory:
             )
         lineage = branched(found.snapshot.lineage, _fresh_branch())
         snapshot = replace(found.snapshot, lineage=lineage)
-        state = self._load(snapshot)
+        state = load(self.files, self.config, snapshot, self._device)
         if not restore_momentum:
             state.drop_momentum()
         self.candidate = Candidate(state, snapshot.seq, lineage, snapshot if restore_momentum else None)
@@ -277,9 +276,9 @@ class OwnedMemory:
     def replay_to(self, seq: Seq) -> on.JournalReplayed:
         """Rebuild the state at an earlier position as the candidate; NotFound (SEQ_NOT_IN_JOURNAL)."""
         for run in self.files.runs_back_to(seq):
-            marks = self._marks_of(run.head, run.groups)
+            marks = marks_of(run.head, run.groups)
             told = [cut for group in run.groups if (cut := cut_group(group, seq))]
-            learner = self._replayed(run.head, told, marks)
+            learner = replayed(self.files, run.head, told, marks, self._device)
             if learner.seq == seq and is_ancestor(learner.lineage, self.lineage):
                 lineage = branched(learner.lineage, _fresh_branch())
                 self.candidate = Candidate(learner.state, seq, lineage)
@@ -367,10 +366,6 @@ class OwnedMemory:
     def _is_head_current(self) -> bool:
         return self.head.snapshot.seq == self.seq
 
-    @staticmethod
-    def _marks_of(head: Head, groups: Sequence[Sequence[JournalRecord]]) -> Marks:
-        return Marks(frozenset(head.skipped), frozenset(head.singly)).with_journal(groups)
-
     def _snapshot_for(self, kind: HeadKind, number: int) -> Snapshot:
         if kind is HeadKind.SEAL:
             return self.head.snapshot
@@ -406,20 +401,6 @@ class OwnedMemory:
 
     def _write_answers(self, number: int) -> BlobRef | None:
         return self.files.write_answers(number, self.answers.to_json()) if len(self.answers) else None
-
-    def _load(self, snapshot: Snapshot) -> MemoryState:
-        groups = self.files.read_groups(snapshot)
-        if groups is None:
-            state = MemoryState.create(self.config, self._device)
-        else:
-            state = MemoryState.from_parts(self.config, StateParts(groups, snapshot.header), self._device)
-        if state.weight_hash() != snapshot.weight_hash:
-            raise CorruptData(
-                f"The loaded state of {self.name} does not match its manifest's weight hash.",
-                hint="Open it with the version that wrote it, or restore another checkpoint.",
-                memory=self.name,
-            )
-        return state
 
 
 def _facts(chosen: Candidate, parts: StateParts, weight_hash: str) -> StateFacts:

@@ -23,7 +23,8 @@ class PlacementSpec:
 
     device: ``cpu``, ``gpu`` or a part of one, ``gpu:0.25``; whole GPUs above one. accelerator: a type as Ray names it
     (``H200``). labels: ``key=value`` that its node must have. strategy: of processes of its own: on few or on many
-    nodes. is_pinned: stays in RAM when idle. ram_mib: reserved for it, where it has a process of its own.
+    nodes. is_pinned: stays in RAM when idle. ram_mib: reserved for it, where it has a process of its own. standby: a
+    process on another node follows it, and takes it over when its own is lost.
     """
 
     isolation: Isolation = "shared"
@@ -33,6 +34,7 @@ class PlacementSpec:
     strategy: Strategy = "pack"
     is_pinned: bool = False
     ram_mib: int = 0
+    standby: bool = False
 
     def __post_init__(self) -> None:
         _require("isolation", self.isolation in ISOLATIONS, f"Use one of {', '.join(ISOLATIONS)}.")
@@ -40,6 +42,7 @@ class PlacementSpec:
         _require("device", _is_device(self.device), "Use cpu, gpu, or a part of one such as gpu:0.25.")
         _require("labels", _are_labels(self.labels), f"Use at most {_LABELS_MAX} of the form key=value.")
         _require("is_pinned", isinstance(self.is_pinned, bool), "Use true or false.")
+        _require("standby", isinstance(self.standby, bool), "Use true or false.")
         _require("ram_mib", type(self.ram_mib) is int and 0 <= self.ram_mib <= 1 << 24, "Give mebibytes.")
         accelerator_fits = self.accelerator is None or (isinstance(self.accelerator, str) and self.gpus > 0)
         _require("accelerator", accelerator_fits, "A type of accelerator needs device gpu.")

@@ -22,6 +22,8 @@ MetadataValue = str | int | float | bool | None
 Metadata = dict[str, MetadataValue]
 Recommendation = Literal["learn", "skip", "consolidate"]
 Channel = Literal["precision", "words", "context", "speaker", "weights"]
+Consistency = Literal["latest", "any"]
+Server = Literal["owner", "standby"]
 CHANNELS: Final[tuple[Channel, ...]] = get_args(Channel)
 
 
@@ -107,13 +109,18 @@ class PatternMatch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InferResult:
-    """An answer. ``mode``: ``recall`` (composed from exemplars) or ``not_learned`` (confidence under the threshold)."""
+    """An answer. ``mode``: ``recall`` (composed from exemplars) or ``not_learned`` (confidence under the threshold).
+
+    seq: the last position that it knows, where a position is counted. served_by: the memory's owner, or its standby.
+    """
 
     memory: MemoryName
     response: str
     confidence: float
     mode: Literal["recall", "not_learned"]
     patterns: tuple[PatternMatch, ...]
+    seq: Seq | None = None
+    served_by: Server = "owner"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -322,7 +329,8 @@ class InferOptions:
     pattern_limit: patterns returned. domain, metadata: keep only exemplars that match all given values. occurred_from,
     occurred_to: keep only those that occurred in between (ISO 8601, inclusive; a date means its whole day).
     channels: score with these only (None: all of ``CHANNELS``). temperature: 0 to 2, flattens the weights of the
-    patterns; at 0 the strongest has it all. max_tokens: words and marks of the response at most.
+    patterns; at 0 the strongest has it all. max_tokens: words and marks of the response at most. consistency: of the
+    ``latest`` state, or of ``any`` that is durable: a standby may answer, a moment behind.
     """
 
     pattern_limit: int = 5
@@ -333,6 +341,7 @@ class InferOptions:
     metadata: Metadata = field(default_factory=dict)
     occurred_from: str | None = None
     occurred_to: str | None = None
+    consistency: Consistency = "latest"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -31,6 +31,7 @@ from memory_core.memory_owner import Group, MemoryOwner, OnEffect, OnPerformed
 from memory_core.observe_request import ObserveRequest, accept_observe, idempotency_mismatch
 from memory_core.owned_memory import PERIODIC_RETENTION, Clock, OwnedMemory, utc_now
 from memory_core.progress import Progress, ProgressBoard
+from memory_core.replay import Replay
 from memory_core.results import (
     ConsolidateResult,
     EncodedObservation,
@@ -65,7 +66,7 @@ class WriterSettings:
 
     durability: of memories that do not say themselves. rhythm: of versions that nobody asks for; retention: which of
     them are kept, of a memory without rules of its own.
-    on_performed: called after each effect, with its seconds.
+    on_performed: called after each effect, with its seconds. begun: how far somebody replayed this memory already.
     """
 
     limits: JournalLimits = field(default_factory=JournalLimits)
@@ -76,6 +77,7 @@ class WriterSettings:
     clock: Clock = utc_now
     on_effect: OnEffect | None = None
     on_performed: OnPerformed | None = None
+    begun: Replay | None = None
 
 
 class MemoryWriter(WriterVersions, WriterInsight):
@@ -88,7 +90,12 @@ class MemoryWriter(WriterVersions, WriterInsight):
         self._store = store
         self._clock = settings.clock
         self._memory = OwnedMemory(
-            store, name, clock=settings.clock, device=settings.device, retention=settings.retention
+            store,
+            name,
+            clock=settings.clock,
+            device=settings.device,
+            retention=settings.retention,
+            begun=settings.begun,
         )
         super().__init__(name, StoredStates(store, self._memory.shelf, settings.device))
         life = Life(limits=settings.limits, rhythm=settings.rhythm)
@@ -159,7 +166,8 @@ class MemoryWriter(WriterVersions, WriterInsight):
         """Answer from what was learned; changes nothing."""
         with self._memory.state_lock:
             self._owner.require_serving()
-            return engine.infer(self._memory.state, self._name, query, options or InferOptions())
+            found = engine.infer(self._memory.state, self._name, query, options or InferOptions())
+            return replace(found, seq=self._memory.seq)
 
     def surprise(self, texts: Sequence[EncodedText], domain: str | None = None) -> tuple[SurpriseResult, ...]:
         """Novelty of each text; changes nothing."""

@@ -76,6 +76,7 @@ def infer(
     domain: DomainOption = None,
     since: Annotated[str | None, typer.Option(help="Only what occurred then or later (ISO 8601).")] = None,
     until: Annotated[str | None, typer.Option(help="Only what occurred then or before (ISO 8601).")] = None,
+    behind: Annotated[bool, typer.Option("--any", help="A standby may answer, a moment behind.")] = False,
     url: UrlOption = None,
     local: LocalOption = False,
     as_json: JsonOption = False,
@@ -83,7 +84,13 @@ def infer(
     """Answer from what was learned."""
     parsed = parse_memory_name(name)
     check_text(prompt, "prompt")
-    options = InferOptions(pattern_limit=patterns, domain=domain, occurred_from=since, occurred_to=until)
+    options = InferOptions(
+        pattern_limit=patterns,
+        domain=domain,
+        occurred_from=since,
+        occurred_to=until,
+        consistency="any" if behind else "latest",
+    )
     answer = run(lambda memories: memories.infer(parsed, prompt, options), url=url, is_local=local)
     if as_json:
         output.print_json(answer)

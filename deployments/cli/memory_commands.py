@@ -29,6 +29,9 @@ def create(
         str | None, typer.Option(help="sync, group or group(MS); the service's setting if not given.")
     ] = None,
     pinned: Annotated[bool, typer.Option("--pinned", help="Stay in RAM when idle.")] = False,
+    standby: Annotated[
+        bool, typer.Option("--standby", help="A process on another node follows it and takes over.")
+    ] = False,
     url: UrlOption = None,
     local: LocalOption = False,
     as_json: JsonOption = False,
@@ -36,7 +39,7 @@ def create(
     """Create an empty memory."""
     asked = {"encoder": encoder, "units": units, "learning_rate": learning_rate, "durability": durability}
     chosen: dict[str, Any] = {key: value for key, value in asked.items() if value is not None}
-    wanted = {"isolation": isolation, "device": device, "is_pinned": pinned or None}
+    wanted = {"isolation": isolation, "device": device, "is_pinned": pinned or None, "standby": standby or None}
     if placement := {key: value for key, value in wanted.items() if value is not None}:
         chosen["placement"] = placement
     parsed = parse_memory_name(name)

@@ -15,6 +15,7 @@ from memory_core.ids import PatternId
 from memory_core.placement_spec import Isolation, Strategy
 from memory_core.results import (
     Channel,
+    Consistency,
     ForgetSelection,
     InferOptions,
     MetadataValue,
@@ -50,6 +51,7 @@ class PlacementBody(Body):
     strategy: Strategy | None = None
     is_pinned: bool | None = Field(default=None, description="Stay in RAM when idle.")
     ram_mib: int | None = Field(default=None, description="RAM to reserve, where it has a process of its own.")
+    standby: bool | None = Field(default=None, description="A process on another node follows it and takes over.")
 
 
 class CreateRequest(Body):
@@ -195,6 +197,7 @@ class InferRequest(Body):
     metadata: MetadataField = Field(default_factory=dict)
     occurred_from: Label | None = None
     occurred_to: Label | None = None
+    consistency: Consistency = Field(default="latest", description="any: a standby may answer, a moment behind.")
 
     def to_options(self) -> InferOptions:
         """The core's value."""
@@ -207,6 +210,7 @@ class InferRequest(Body):
             metadata=dict(self.metadata),
             occurred_from=self.occurred_from,
             occurred_to=self.occurred_to,
+            consistency=self.consistency,
         )
 
 

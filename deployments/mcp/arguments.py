@@ -135,6 +135,7 @@ class CreateMemoryArguments(Arguments):
     encoder: str | None = None
     units: int | None = Field(default=None, ge=1)
     learning_rate: float | None = Field(default=None, ge=0.0, le=1.0)
+    standby: bool = Field(default=False, description="A process on another node takes over when its own is lost.")
 
 
 class ForgetArguments(MemoryArguments):

@@ -125,7 +125,9 @@ async def _list_memories(caller: Caller, sent: takes.ListMemoriesArguments, _: R
 
 
 async def _create_memory(caller: Caller, sent: takes.CreateMemoryArguments, _: Report) -> MemoryInfo:
-    chosen = {"class": sent.kind, **sent.model_dump(exclude_none=True, exclude={"name", "kind"})}
+    chosen = {"class": sent.kind, **sent.model_dump(exclude_none=True, exclude={"name", "kind", "standby"})}
+    if sent.standby:
+        chosen["placement"] = {"standby": True}
     check_label(sent.encoder, "encoder")
     check_description(sent.description or "")
     return await caller.create_chosen(parse_memory_name(sent.name), chosen)

@@ -77,6 +77,9 @@ class AnyStore:
         wanted = [item for item in found if item.key.startswith(prefix) and item.key > start_after]
         return sorted(wanted, key=lambda item: item.key)[:limit]
 
+    def sync(self, key: str) -> None:
+        """See ObjectStore; what can be read is durable."""
+
     def sweep_temporary(self, older_than_s: float, *, is_dry_run: bool = False) -> int:
         """See ObjectStore; an object is written whole or not at all."""
         return 0

@@ -15,7 +15,7 @@ from memory_core.errors import CorruptData
 from memory_core.ids import Epoch, Seq
 from memory_core.storage import keys
 from memory_core.storage.object_store import ObjectStore
-from memory_core.storage.records import Frames, JournalRecord, pack_frame, split_frames, unpack_payload
+from memory_core.storage.records import Frames, JournalRecord, frame_size, pack_frame, split_frames, unpack_payload
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +35,21 @@ class Run:
     def from_dict(cls, raw: dict[str, Any]) -> Run:
         """Rebuild from ``to_dict``."""
         return cls(raw["epoch"], raw["first_segment"], raw["first_seq"], raw["last_seq"])
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Cursor:
+    """Where reading goes on: a byte of a segment of an epoch, and the position that is expected there."""
+
+    epoch: Epoch
+    segment: int
+    offset: int
+    expected: Seq
+
+    @classmethod
+    def at_start(cls, run: Run) -> Cursor:
+        """Before the first record of a run."""
+        return cls(run.epoch, run.first_segment, 0, run.first_seq)
 
 
 class Journal:
@@ -67,15 +82,22 @@ def read_run(store: ObjectStore, uid: str, run: Run, end_segment: int | None = N
 
     Cuts a torn tail. CorruptData, naming the position, when a record is damaged or a position is missing.
     """
-    expected = run.first_seq
-    for segment in _segments(store, uid, run, end_segment):
-        for group in _read_segment(store, segment, run, expected):
-            yield group
-            expected = Seq(group[-1].last_seq + 1)
-        if run.last_seq is not None and expected > run.last_seq:
+    for group, _ in read_on(store, uid, run, Cursor.at_start(run), end_segment):
+        yield group
+
+
+def read_on(
+    store: ObjectStore, uid: str, run: Run, cursor: Cursor, end_segment: int | None = None
+) -> Iterator[tuple[list[JournalRecord], Cursor]]:
+    """As ``read_run``, from a cursor on; gives each group with the cursor behind it. What it gives is durable."""
+    for segment in _segments(store, uid, run, cursor, end_segment):
+        for group, behind in _read_segment(store, segment, run, cursor):
+            yield group, behind
+            cursor = behind
+        if run.last_seq is not None and cursor.expected > run.last_seq:
             return
-    if run.last_seq is not None:
-        raise _corrupt(keys.journal(uid, run.epoch), expected, "is missing")
+    if run.last_seq is not None and cursor.expected <= run.last_seq:
+        raise _corrupt(keys.journal(uid, run.epoch), cursor.expected, "is missing")
 
 
 def delete_segments_before(store: ObjectStore, uid: str, run: Run) -> None:
@@ -87,33 +109,42 @@ def delete_segments_before(store: ObjectStore, uid: str, run: Run) -> None:
         store.delete(listed.key)
 
 
-def _segments(store: ObjectStore, uid: str, run: Run, end_segment: int | None) -> Iterator[tuple[str, bool]]:
-    """Keys of the run's segments, each with whether it is the last one."""
+def _segments(
+    store: ObjectStore, uid: str, run: Run, cursor: Cursor, end_segment: int | None
+) -> Iterator[tuple[str, int, bool]]:
+    """Keys and numbers of the run's segments with something unread, each with whether it is the last one."""
     folder = f"{keys.journal(uid, run.epoch)}/"
-    listed = [item.key for item in store.list_objects(folder)]
-    numbered = [(key, int(keys.last_part(key))) for key in listed]
+    listed = [(item, int(keys.last_part(item.key))) for item in store.list_objects(folder)]
     wanted = [
-        key for key, number in numbered if number >= run.first_segment and (end_segment is None or number < end_segment)
+        (item, number)
+        for item, number in listed
+        if number >= cursor.segment and (end_segment is None or number < end_segment)
     ]
-    for key in wanted:
-        yield key, key == wanted[-1]
+    for item, number in wanted:
+        if number > cursor.segment or item.size_bytes > cursor.offset:
+            yield item.key, number, number == wanted[-1][1]
 
 
 def _read_segment(
-    store: ObjectStore, segment: tuple[str, bool], run: Run, expected: Seq
-) -> Iterator[list[JournalRecord]]:
-    key, is_last = segment
-    frames = split_frames(store.get(key))
+    store: ObjectStore, segment: tuple[str, int, bool], run: Run, cursor: Cursor
+) -> Iterator[tuple[list[JournalRecord], Cursor]]:
+    key, number, is_last = segment
+    offset, expected = cursor.offset if number == cursor.segment else 0, cursor.expected
+    data = store.get(key)
+    if run.last_seq is None and store.segments_grow:
+        store.sync(key)
+    frames = split_frames(data[offset:])
+    damaged_at = offset + frames.damage_offset
     for payload, first_seq in zip(frames.payloads, frames.first_seqs, strict=True):
         if run.last_seq is not None and expected > run.last_seq:
             return
         if first_seq != expected:
             raise _corrupt(key, expected, f"is missing, {first_seq} follows")
         group = unpack_payload(payload)
-        yield group
-        expected = Seq(group[-1].last_seq + 1)
+        offset, expected = offset + frame_size(payload), Seq(group[-1].last_seq + 1)
+        yield group, Cursor(run.epoch, number, offset, expected)
     if frames.damage is not None and not (is_last and _is_cut_allowed(store, frames, run, expected)):
-        raise _corrupt(key, expected, f"cannot be read at byte {frames.damage_offset}, {frames.damage}")
+        raise _corrupt(key, expected, f"cannot be read at byte {damaged_at}, {frames.damage}")
 
 
 def _is_cut_allowed(store: ObjectStore, frames: Frames, run: Run, expected: Seq) -> bool:

@@ -80,6 +80,15 @@ class LocalStore:
             found = [item for item in self._walk(folder) if item.key.startswith(prefix) and item.key > start_after]
         return sorted(found, key=lambda item: item.key)[:limit]
 
+    def sync(self, key: str) -> None:
+        """See ObjectStore."""
+        with storage_errors("sync", key):
+            descriptor = os.open(self._path(key), os.O_RDONLY)
+            try:
+                os.fdatasync(descriptor)
+            finally:
+                os.close(descriptor)
+
     def sweep_temporary(self, older_than_s: float, *, is_dry_run: bool = False) -> int:
         """See ObjectStore."""
         limit_s = time.time() - older_than_s

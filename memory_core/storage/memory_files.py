@@ -9,16 +9,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import torch
-
-from memory_core.errors import Conflict, CorruptData, Fenced, Internal, NotFound
+from memory_core.errors import Conflict, Fenced, Internal, NotFound
 from memory_core.ids import PERIODIC_PREFIX, Epoch, MemoryName, Seq, Tag
 from memory_core.storage import epochs, keys
 from memory_core.storage.blobs import (
     BlobRef,
     TensorGroup,
-    get_bytes,
-    get_group,
     pack_group,
     put_private,
     put_shared,
@@ -30,6 +26,7 @@ from memory_core.storage.documents import create_document, read_document
 from memory_core.storage.journal import Journal, Run, delete_segments_before, read_run
 from memory_core.storage.lineage import Lineage
 from memory_core.storage.manifest import Checkpoint, Head, Snapshot
+from memory_core.storage.memory_view import MemoryView
 from memory_core.storage.object_store import ObjectStore
 from memory_core.storage.pins import Pin, pin
 from memory_core.storage.reach import blobs_of_head, shared_blobs
@@ -70,13 +67,11 @@ class HeadRun:
     groups: list[list[JournalRecord]]
 
 
-class MemoryFiles:
+class MemoryFiles(MemoryView):
     """One epoch's view of one memory's objects. Used by one thread at a time."""
 
     def __init__(self, store: ObjectStore, name: MemoryName, uid: str, epoch: Epoch) -> None:
-        self._store = store
-        self._name = name
-        self.uid = uid
+        super().__init__(store, name, uid)
         self.epoch = epoch
         self._journal = Journal(store, uid, epoch)
         self._number = 0
@@ -102,27 +97,19 @@ class MemoryFiles:
 
     def newest_head(self) -> Head:
         """Where recovery starts. Fenced when a newer writer has published one already."""
-        listed = self._store.list_objects(keys.heads(self.uid))
-        if not listed:
-            raise CorruptData(f"Memory {self._name} has no head.", hint="Restore its objects from a backup.")
-        head = read_document(self._store, listed[-1].key, "head", Head.from_dict)
+        head = self.read_head(self.newest_head_key())
         if head.epoch > self.epoch:
             self.require_newest()
             raise Internal("A head of a newer epoch exists without its claim.", epoch=self.epoch)
         self._kept = (head,)
         return head
 
-    def journal_after(self, head: Head) -> Iterator[list[JournalRecord]]:
-        """All records that follow the head, in their groups and in order. A closed run left empty is skipped."""
-        for run in head.runs:
-            yield from read_run(self._store, self.uid, run)
-
     def runs_back_to(self, seq: Seq) -> Iterator[HeadRun]:
         """Stored heads from which a position may be reached, newest first, each with the groups that lead there."""
         later: Head | None = None
         for key in reversed([item.key for item in self._store.list_objects(keys.heads(self.uid))]):
             try:
-                head = read_document(self._store, key, "head", Head.from_dict)
+                head = self.read_head(key)
             except NotFound:
                 continue
             if head.snapshot.seq <= seq and (later is None or later.epoch == head.epoch):
@@ -194,16 +181,6 @@ class MemoryFiles:
     def write_answers(self, number: int, data: bytes) -> BlobRef:
         """Store the table of idempotent answers for head ``number``."""
         return put_private(self._store, self._state_key(number, "answers.json"), data)
-
-    def read_bytes(self, ref: BlobRef) -> bytes:
-        """Checked bytes of a blob."""
-        return get_bytes(self._store, ref)
-
-    def read_groups(self, snapshot: Snapshot) -> dict[str, dict[str, torch.Tensor]] | None:
-        """Checked tensors of a snapshot; None when it is the state its config creates."""
-        if snapshot.blobs is None:
-            return None
-        return {group: get_group(self._store, ref) for group, ref in snapshot.blobs.items()}
 
     def publish_checkpoint(self, checkpoint: Checkpoint) -> None:
         """Conflict (CHECKPOINT_EXISTS) when the tag is taken."""

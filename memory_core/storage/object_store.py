@@ -90,6 +90,10 @@ class ObjectStore(Protocol):
         """Keys that begin with ``prefix`` and are greater than ``start_after``, in byte order, at most ``limit``."""
         ...
 
+    def sync(self, key: str) -> None:
+        """Return once what was read of an object is durable: a segment that grows shows bytes before they are."""
+        ...
+
     def sweep_temporary(self, older_than_s: float, *, is_dry_run: bool = False) -> int:
         """Delete what crashed writes left where no listing sees it; returns how many."""
         ...

@@ -83,6 +83,9 @@ class RamStore:
             ]
         return sorted(found, key=lambda item: item.key)[:limit]
 
+    def sync(self, key: str) -> None:
+        """See ObjectStore; nothing here is more durable than this process."""
+
     def sweep_temporary(self, older_than_s: float, *, is_dry_run: bool = False) -> int:
         """See ObjectStore; an object is written whole or not at all."""
         return 0

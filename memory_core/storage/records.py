@@ -76,6 +76,11 @@ def pack_frame(records: Sequence[JournalRecord]) -> bytes:
     return b"".join((header, _CHECK.pack(zlib.crc32(header)), payload, trailer))
 
 
+def frame_size(payload: bytes) -> int:
+    """Bytes of the frame around a payload."""
+    return _HEADER_BYTES + len(payload) + _TRAILER.size
+
+
 def split_frames(data: bytes) -> Frames:
     """Cut a segment into checked payloads, up to the first damage."""
     payloads: list[bytes] = []

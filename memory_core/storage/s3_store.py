@@ -85,6 +85,9 @@ class S3Store:
             start_after = page[-1].key
         return found
 
+    def sync(self, key: str) -> None:
+        """See ObjectStore; what can be read is durable."""
+
     def sweep_temporary(self, older_than_s: float, *, is_dry_run: bool = False) -> int:
         """See ObjectStore; an object is written whole or not at all."""
         return 0

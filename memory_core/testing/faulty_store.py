@@ -115,6 +115,11 @@ class FaultyStore:
         self.pass_by("list_objects", prefix, Moment.BEFORE)
         return self.inner.list_objects(prefix, start_after=start_after, limit=limit)
 
+    def sync(self, key: str) -> None:
+        """See ObjectStore."""
+        self.pass_by("sync", key, Moment.BEFORE)
+        self.inner.sync(key)
+
     def sweep_temporary(self, older_than_s: float, *, is_dry_run: bool = False) -> int:
         """See ObjectStore."""
         return self.inner.sweep_temporary(older_than_s, is_dry_run=is_dry_run)

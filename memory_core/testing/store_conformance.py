@@ -96,6 +96,15 @@ class StoreConformance:
         later.close()
         assert b"".join(store.get(item.key) for item in store.list_objects("log/")) == b"one.two.three."
 
+    def test_what_was_appended_can_be_made_durable_by_a_reader(self, store: ObjectStore) -> None:
+        log = store.open_log("log", 1)
+        log.append(b"one.")
+        (segment,) = store.list_objects("log/")
+        store.sync(segment.key)
+        log.append(b"two.")
+        log.close()
+        assert b"".join(store.get(item.key) for item in store.list_objects("log/")) == b"one.two."
+
     def test_a_log_that_was_never_written_leaves_no_object(self, store: ObjectStore) -> None:
         log = store.open_log("log", 5)
         log.close()

@@ -1,0 +1,90 @@
+"""The standbys of memories that asked for one: made on another node than their owner's, moved when both meet, asked."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from cluster import ray_api
+from cluster.owners import Call, Owners, OwnerSpec
+from cluster.placement import unmet
+from cluster.standby_host import Standing
+
+_LOOK_EVERY_S: Final = 10.0
+_REPORT_TIMEOUT_S: Final = 5.0
+_READ_TIMEOUT_S: Final = 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StandbyReport:
+    """status: ``follows``, ``owns``, ``starts``, ``waits: ...``, ``absent`` (nobody called the memory yet), or ``cannot
+    follow: ...``. seq: the last position that it knows."""
+
+    status: str
+    node: str | None = None
+    seq: int | None = None
+
+
+class Standbys:
+    """Looks after the standbys of the memories that this process calls."""
+
+    def __init__(self, owners: Owners) -> None:
+        self._owners = owners
+        self._looked_at_s: dict[str, float] = {}
+        self._looking: set[asyncio.Task[None]] = set()
+
+    def keep(self, home: OwnerSpec, standby: OwnerSpec) -> None:
+        """Have a look soon that there is a standby, away from its owner; at most every ten seconds."""
+        now_s = time.monotonic()
+        if now_s - self._looked_at_s.get(standby.actor_name, -_LOOK_EVERY_S) < _LOOK_EVERY_S:
+            return
+        self._looked_at_s[standby.actor_name] = now_s
+        task = asyncio.create_task(self.look(home, standby))
+        self._looking.add(task)
+        task.add_done_callback(self._looking.discard)
+
+    async def look(self, home: OwnerSpec, standby: OwnerSpec) -> None:
+        """Make the standby, or make it anew elsewhere when it is on its owner's node and another one would do."""
+        owner = await self._owners.call_if_there(home, Call("report"), timeout_s=_REPORT_TIMEOUT_S)
+        if owner is None:
+            return
+        away = replace(standby, needs=replace(standby.needs, avoid_node=owner.node))
+        there = await asyncio.to_thread(ray_api.find_owner, standby.actor_name)
+        if there is not None:
+            standing = await self._standing(standby)
+            is_together = standing is not None and standing.node == owner.node and not standing.is_owner
+            if not is_together or unmet(away.needs, await asyncio.to_thread(ray_api.nodes)) is not None:
+                return
+            await self._owners.end(standby)
+        await asyncio.to_thread(ray_api.owner_of, away.actor_name, away.kind, away.needs, *away.arguments)
+
+    async def read(self, standby: OwnerSpec, call: Call) -> Any:
+        """What the standby answers; None when it cannot, and the owner must be asked."""
+        return await self._owners.call_if_there(standby, call, timeout_s=_READ_TIMEOUT_S)
+
+    async def catch_up(self, standby: OwnerSpec) -> None:
+        """Have the standby notice now what took the state's place; one that does not answer notices by itself."""
+        await self._owners.call_if_there(standby, Call("catch_up"), timeout_s=_READ_TIMEOUT_S)
+
+    async def report(self, standby: OwnerSpec, owner_node: str | None) -> StandbyReport:
+        """How the standby of a memory is."""
+        there = await asyncio.to_thread(ray_api.find_owner, standby.actor_name)
+        if there is None:
+            return StandbyReport(status="absent")
+        standing = await self._standing(standby)
+        if standing is None:
+            needs = replace(standby.needs, avoid_node=owner_node)
+            waits_for = unmet(needs, await asyncio.to_thread(ray_api.nodes))
+            return StandbyReport(status="starts" if waits_for is None else f"waits: {waits_for}")
+        status = "owns" if standing.is_owner else "follows"
+        if standing.problem is not None:
+            status = f"cannot follow: {standing.problem}"
+        return StandbyReport(status=status, node=standing.node, seq=standing.seq)
+
+    async def _standing(self, standby: OwnerSpec) -> Standing | None:
+        found: Standing | None = await self._owners.call_if_there(
+            standby, Call("standing"), timeout_s=_REPORT_TIMEOUT_S
+        )
+        return found
