@@ -291,6 +291,20 @@ def sizing(
 
 
 @bench_app.command()
+def standby(
+    rounds: Annotated[int, typer.Option("--rounds", min=1, help="Times that the owner's process is killed.")] = 3,
+    small: Annotated[bool, typer.Option("--small", help="Of 256 units instead of the default budget.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Standby: the owner of a memory is killed, with a standby on another simulated node and without."""
+    from deployments.bench.service_bench import standby_report
+
+    with tempfile.TemporaryDirectory(prefix="neural-memory-bench-") as folder, _bar("killing owners") as progress:
+        report = standby_report(Path(folder), rounds=rounds, is_small=small, progress=progress)
+    print_report(report, as_json)
+
+
+@bench_app.command()
 def chaos(
     seconds: Annotated[float, typer.Option("--seconds", min=5, help="How long processes are killed.")] = 60.0,
     seed: Annotated[int, typer.Option("--seed", help="Of what is called and killed.")] = 0,

@@ -18,6 +18,7 @@ from deployments.bench.population import PopulationPlan, run_population
 from deployments.bench.progress import Progress
 from deployments.bench.report import Report, conditions
 from deployments.bench.sizing import run_sizing
+from deployments.bench.standby import run_standby
 from deployments.bench.victims import KINDS, ServiceProcesses
 from deployments.http_client import RemoteBackend
 from deployments.memory_spec import complete_config
@@ -29,10 +30,12 @@ from memory_core.state import MemoryState
 
 NODES: Final = 3
 SIZING_NODES: Final = 2
+STANDBY_NODES: Final = 2
 MEMORIES_UNDER_CHAOS: Final = 12
 SMALL: Final = {"units": 256, "rows": 256, "heads": 4, "active_rows": 16}
 _ENCODER: Final = EncoderId("hash")
 _REPORT_TIMEOUT_S: Final = 60.0
+_STANDBY_DEADLINE_S: Final = 180.0
 
 
 def cluster_report(folder: Path, *, memories: int, seconds: float, is_small: bool, progress: Progress) -> Report:
@@ -92,6 +95,24 @@ def population_report(folder: Path, plan: PopulationPlan, *, is_small: bool, pro
         figures, errors = asyncio.run(measured())
     told = conditions(encoder=_ENCODER, budget=budget or "default", nodes=NODES, errors=dict(errors), n=plan.memories)
     return Report(bench="population", figures=figures, conditions={**told, **asdict(plan)})
+
+
+def standby_report(folder: Path, *, rounds: int, is_small: bool, progress: Progress) -> Report:
+    """See ``deployments.bench.standby``."""
+    budget = SMALL if is_small else {}
+    encoders = LocalEncoderPool()
+
+    async def measured() -> dict[str, float]:
+        backend = RayBackend(
+            (folder / "volume").as_uri(), encoders, ClusterSettings(call_deadline_s=_STANDBY_DEADLINE_S)
+        )
+        config = await complete_config(encoders, _ENCODER, dict(budget))
+        return await run_standby(backend, config, rounds=rounds, advance=progress.advance)
+
+    with simulated_nodes(STANDBY_NODES), contextlib.closing(encoders):
+        figures = asyncio.run(measured())
+    told = conditions(encoder=_ENCODER, variant="sparse", budget=budget or "default", nodes=STANDBY_NODES, n=rounds)
+    return Report(bench="standby", figures=figures, conditions=told)
 
 
 def chaos_report(folder: Path, *, seconds: float, seed: int, progress: Progress) -> Report:
