@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import logging
 import os
 import platform
 import threading
@@ -36,8 +37,10 @@ if TYPE_CHECKING:
 MIB: Final = 1 << 20
 HOST_FULL: Final = "HOST_FULL"
 _ENTERING_AT_ONCE: Final = 4
-_SWEEP_MAX_S: Final = 30.0
+_SWEEP_MAX_S: Final = 5.0
 _SWEEP_MIN_S: Final = 0.05
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,13 +48,15 @@ class HostLimits:
     """idle_ttl_s: a memory that nobody called for so long is passivated.
 
     resident_bytes_max: of the states in RAM; above it the memory that was called longest ago leaves first.
-    device: of the states' tensors. durability: of memories that do not say, see ``memory_core.durability``.
+    ends_when_empty: a process that holds no memory any more for ``idle_ttl_s`` ends, which frees its node; for those of
+    one memory. device: of the states' tensors. durability: of memories that do not say, see ``memory_core.durability``.
     rhythm: of the versions that nobody asks for. log_level: of the lines that the process writes as JSON; empty for
     none. trace_exporter: see ``tracing``.
     """
 
     idle_ttl_s: float = 600.0
     resident_bytes_max: int = 4096 * MIB
+    ends_when_empty: bool = False
     device: str = "cpu"
     durability: str = "group"
     rhythm: CheckpointRhythm = field(default_factory=CheckpointRhythm)
@@ -73,18 +78,31 @@ class HostReport:
     passivations: int
 
 
+def _never() -> bool:
+    return False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostLinks:
+    """What a host knows of the cluster around it.
+
+    own_node: where it runs. is_leaving: whether that node is about to go; blocks. end: ends this process for good; the
+    next call to a memory makes another one, elsewhere. open_meter: where figures go.
+    """
+
+    own_node: Callable[[], str] = platform.node
+    is_leaving: Callable[[], bool] = _never
+    end: Callable[[], object] = _never
+    open_meter: Callable[[], Meter] = NoMeter
+
+
 class MemoryHost:
     """Memories of the volume at a URL. Methods raise NeuralMemoryError subclasses; anything else is a bug."""
 
-    def __init__(
-        self,
-        storage_url: str,
-        limits: HostLimits | None = None,
-        own_node: Callable[[], str] = platform.node,
-        open_meter: Callable[[], Meter] = NoMeter,
-    ) -> None:
+    def __init__(self, storage_url: str, limits: HostLimits | None = None, links: HostLinks | None = None) -> None:
         self._storage_url = storage_url
-        self._own_node = own_node
+        self._links = links or HostLinks()
+        self._emptied_at_s: float | None = None
         self._limits = limits or HostLimits()
         self._threads = Threads()
         self._residents: dict[str, Resident] = {}
@@ -93,7 +111,7 @@ class MemoryHost:
         self._store_lock = threading.Lock()
         self._opened_store: ObjectStore | None = None
         self._activations = self._passivations = 0
-        self._watch = HostWatch(open_meter(), lambda: list(self._residents.values()))
+        self._watch = HostWatch(self._links.open_meter(), lambda: list(self._residents.values()))
         if self._limits.log_level:
             log_as_json(self._limits.log_level, "cluster", "memory_core")
         install_tracer(self._limits.trace_exporter, "neural-memory-host")
@@ -137,7 +155,7 @@ class MemoryHost:
         by_name = sorted(self._residents.values(), key=lambda resident: resident.tenant.name)
         return HostReport(
             pid=os.getpid(),
-            node=self._own_node(),
+            node=self._links.own_node(),
             residents=tuple(resident.tenant.name for resident in by_name),
             epochs=tuple(resident.epoch for resident in by_name),
             state_bytes=self._state_bytes(),
@@ -210,6 +228,10 @@ class MemoryHost:
         period_s = min(max(shortest_s / 4, _SWEEP_MIN_S), _SWEEP_MAX_S)
         while True:
             await asyncio.sleep(period_s)
+            if await asyncio.to_thread(self._links.is_leaving):
+                _log.info("The node leaves: its memories move.")
+                await self.drain()
+                self._links.end()
             oldest_s = time.monotonic() - self._limits.idle_ttl_s
             self._watch.gauge()
             for resident in list(self._residents.values()):
@@ -217,6 +239,14 @@ class MemoryHost:
                     await self._passivate(resident)
                 elif self._limits.rhythm.every_s is not None and resident.leaving is None:
                     await self._keep_time(resident)
+            self._end_if_empty()
+
+    def _end_if_empty(self) -> None:
+        now_s = time.monotonic()
+        if self._residents or self._emptied_at_s is None:
+            self._emptied_at_s = now_s
+        elif self._limits.ends_when_empty and now_s - self._emptied_at_s >= self._limits.idle_ttl_s:
+            self._links.end()
 
     async def _keep_time(self, resident: Resident) -> None:
         resident.in_use += 1

@@ -26,6 +26,7 @@ NAMESPACE: Final = "neural-memory"
 _CALLS_AT_ONCE: Final = 4096
 _START_ATTEMPTS: Final = 3
 _NODE_LABEL: Final = "ray.io/node-id"
+_NODE_TIMEOUT_S: Final = 5.0
 _START_TIMED_OUT: Final = "timed out during startup"
 
 Owner: TypeAlias = ActorHandle[Any]
@@ -92,6 +93,15 @@ def nodes() -> list[NodeFacts]:
 def own_node() -> str:
     """The node of the calling process."""
     return str(ray.get_runtime_context().get_node_id())
+
+
+def own_node_leaves() -> bool:
+    """Whether the node of the calling process is being drained. Blocks; False while the cluster does not answer."""
+    from ray._private.worker import global_worker
+
+    with suppress(Exception):  # Ray raises no narrower one
+        return own_node() in global_worker.gcs_client.get_draining_nodes(timeout=_NODE_TIMEOUT_S)
+    return False
 
 
 def owners_named(prefixes: tuple[str, ...]) -> list[Owner]:
@@ -260,6 +270,16 @@ class SimulatedNodes:
         """Processes of the nodes that may be killed: all but the first."""
         found = [node.all_processes.get("raylet", ()) for node in self._cluster.worker_nodes]
         return [one.process.pid for processes in found for one in processes if one.process.poll() is None]
+
+    def control_pids(self) -> list[int]:
+        """The process of the cluster's control service."""
+        found = self._cluster.head_node.all_processes.get("gcs_server", ())
+        return [one.process.pid for one in found if one.process.poll() is None]
+
+    def restart_control(self) -> None:
+        """Start the control service again after its process died; it reads its tables, if they are in Redis."""
+        self._cluster.head_node.kill_gcs_server(check_alive=False)
+        self._cluster.head_node.start_gcs_server()
 
     def stop(self) -> None:
         """End all of them."""

@@ -14,12 +14,12 @@ from urllib.parse import urlsplit
 
 from cluster import ray_api
 from cluster.call_context import current_context
-from cluster.memory_host import HostLimits, MemoryHost
+from cluster.memory_host import HostLimits, HostLinks, MemoryHost
 from cluster.owners import Call, Owners, OwnerSpec, is_after_loss
 from cluster.placement import Place, Pool, unmet
 from cluster.placement_report import PlacementReport, told
 from cluster.resident import Tenant
-from cluster.standby_host import HomeLinks, StandbyHost
+from cluster.standby_host import Home, StandbyHost
 from cluster.standbys import Standbys
 from cluster.volume_actor import KnownMemory, VolumeActor
 from memory_core.config import MemoryConfig
@@ -476,7 +476,7 @@ class RayBackend(VolumeStorage, FamilyOperations):
 
     def _owner_spec(self, known: KnownMemory) -> OwnerSpec:
         place = self._place(known)
-        arguments = (self._storage_url, self._limits_of(place), ray_api.own_node, ray_api.RayMeter)
+        arguments = (self._storage_url, self._limits_of(place), _links())
         standby = None
         if known.info.placement.standby:
             standby = self._pool.standby_place(known.uid, known.info.placement).actor_name
@@ -484,14 +484,13 @@ class RayBackend(VolumeStorage, FamilyOperations):
 
     def _standby_spec(self, known: KnownMemory) -> OwnerSpec:
         place = self._pool.standby_place(known.uid, known.info.placement)
-        home = partial(ray_api.answers, self._place(known).actor_name, _REPORT_TIMEOUT_S)
-        links = HomeLinks(has_owner=home, end=ray_api.end_own_actor)
-        limits = self._limits_of(place)
-        arguments = (self._storage_url, _tenant(known), links, limits, ray_api.own_node, ray_api.RayMeter)
+        home = Home(has_owner=partial(ray_api.answers, self._place(known).actor_name, _REPORT_TIMEOUT_S))
+        limits = replace(self._limits_of(place), ends_when_empty=False)
+        arguments = (self._storage_url, _tenant(known), home, limits, _links())
         return OwnerSpec(place.actor_name, StandbyHost, arguments, place.needs, known.uid)
 
     def _limits_of(self, place: Place) -> HostLimits:
-        limits = self._settings.limits
+        limits = replace(self._settings.limits, ends_when_empty=not place.is_shared)
         return replace(limits, device="cuda") if place.needs.gpus else limits
 
 
@@ -500,6 +499,15 @@ def _unknown_outcome(name: MemoryName) -> Unavailable:
     return Unavailable(
         f"The process of {name} was lost during the call, which may have been carried out.",
         hint="Read the memory again, and decide again.",
+    )
+
+
+def _links() -> HostLinks:
+    return HostLinks(
+        own_node=ray_api.own_node,
+        is_leaving=ray_api.own_node_leaves,
+        end=ray_api.end_own_actor,
+        open_meter=ray_api.RayMeter,
     )
 
 

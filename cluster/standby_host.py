@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import platform
 import threading
 import time
 from collections.abc import Callable
@@ -19,8 +18,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from cluster.call_context import CallContext
-from cluster.host_meter import Meter, NoMeter
-from cluster.memory_host import HostLimits, MemoryHost
+from cluster.memory_host import HostLimits, HostLinks, MemoryHost
 from cluster.resident import Resident, Tenant, require_same_encoder
 from memory_core.errors import NeuralMemoryError, NotFound, Unavailable
 
@@ -31,6 +29,7 @@ if TYPE_CHECKING:
 OWNER_IS_HOME: Final = "OWNER_IS_HOME"
 _MEMORY_NOT_FOUND: Final = "MEMORY_NOT_FOUND"
 _PAUSE_MAX_S: Final = 30.0
+_NODE_EVERY_S: Final = 5.0
 
 _log = logging.getLogger(__name__)
 
@@ -44,11 +43,10 @@ class FollowRhythm:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HomeLinks:
-    """has_owner: whether the process that should own the memory answers; blocks. end: ends this process for good."""
+class Home:
+    """has_owner: whether the process that should own the memory answers; blocks."""
 
     has_owner: Callable[[], bool]
-    end: Callable[[], object]
     rhythm: FollowRhythm = field(default_factory=FollowRhythm)
 
 
@@ -70,16 +68,15 @@ class StandbyHost(MemoryHost):
         self,
         storage_url: str,
         tenant: Tenant,
-        links: HomeLinks,
+        home: Home,
         limits: HostLimits | None = None,
-        own_node: Callable[[], str] = platform.node,
-        open_meter: Callable[[], Meter] = NoMeter,
+        links: HostLinks | None = None,
     ) -> None:
-        super().__init__(storage_url, limits, own_node, open_meter)
+        super().__init__(storage_url, limits, links)
         self._tenant = tenant
-        self._links = links
+        self._home = home
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._nudged = threading.Event()
+        self._looked_at_node_s = time.monotonic()
         self._home_since_s: float | None = None
         self._problem: str | None = None
         self._follower_lock = threading.Lock()
@@ -121,7 +118,9 @@ class StandbyHost(MemoryHost):
         """How far it is."""
         position = None if self._made_follower is None else self._made_follower.position
         seq = self._residents[self._tenant.uid].seq if self._owns else None if position is None else position.seq
-        return Standing(pid=os.getpid(), node=self._own_node(), is_owner=self._owns, seq=seq, problem=self._problem)
+        return Standing(
+            pid=os.getpid(), node=self._links.own_node(), is_owner=self._owns, seq=seq, problem=self._problem
+        )
 
     @property
     def _owns(self) -> bool:
@@ -138,16 +137,16 @@ class StandbyHost(MemoryHost):
         return self._follower().take()
 
     def _follow_forever(self) -> None:
-        pause_s = self._links.rhythm.poll_s
+        pause_s = self._home.rhythm.poll_s
         while True:
-            self._nudged.wait(pause_s)
-            self._nudged.clear()
+            time.sleep(pause_s)
             try:
+                self._leave_with_node()
                 if self._owns:
                     self._return_if_home()
                 else:
                     self._follower().poll()
-                pause_s, self._problem = self._links.rhythm.poll_s, None
+                pause_s, self._problem = self._home.rhythm.poll_s, None
             except NotFound as error:
                 if error.code == _MEMORY_NOT_FOUND:
                     self._links.end()
@@ -163,14 +162,22 @@ class StandbyHost(MemoryHost):
         self._problem = problem
         return min(2 * pause_s, _PAUSE_MAX_S)
 
+    def _leave_with_node(self) -> None:
+        """End while it follows; it is made anew on another node. What it owns is drained as in any host."""
+        now_s = time.monotonic()
+        if now_s - self._looked_at_node_s >= _NODE_EVERY_S:
+            self._looked_at_node_s = now_s
+            if not self._owns and self._links.is_leaving():
+                self._links.end()
+
     def _return_if_home(self) -> None:
         """Give the memory up once its owner's process answers for a while."""
         now_s = time.monotonic()
-        if not self._links.has_owner():
+        if not self._home.has_owner():
             self._home_since_s = None
         elif self._home_since_s is None:
             self._home_since_s = now_s
-        elif now_s - self._home_since_s >= self._links.rhythm.return_after_s and self._loop is not None:
+        elif now_s - self._home_since_s >= self._home.rhythm.return_after_s and self._loop is not None:
             with suppress(NeuralMemoryError):
                 asyncio.run_coroutine_threadsafe(self.release(self._tenant.uid), self._loop).result()
             self._home_since_s = None

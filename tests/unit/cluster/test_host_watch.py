@@ -19,7 +19,7 @@ from cluster import host_meter, ray_api
 from cluster.call_context import CallContext
 from cluster.host_meter import Measure
 from cluster.json_log import JsonLines
-from cluster.memory_host import HostLimits, MemoryHost
+from cluster.memory_host import HostLimits, HostLinks, MemoryHost
 from cluster.ray_backend import RayBackend
 from cluster.resident import Tenant
 from cluster.volume_actor import VolumeActor
@@ -55,7 +55,7 @@ async def told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> tuple[Figure
     volume = VolumeActor(url)
     await volume.create(NAME, small_config())
     figures = Figures()
-    host = MemoryHost(url, HostLimits(), open_meter=lambda: figures)
+    host = MemoryHost(url, HostLimits(), HostLinks(open_meter=lambda: figures))
     return figures, host, Tenant((await volume.find(NAME)).uid, NAME)
 
 

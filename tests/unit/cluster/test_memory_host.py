@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from cluster import resident
-from cluster.memory_host import HostLimits, MemoryHost
+from cluster.memory_host import HostLimits, HostLinks, MemoryHost
 from cluster.resident import Resident, Tenant
 from cluster.volume_actor import VolumeActor
 from memory_core.errors import Conflict, CorruptData, Fenced, NotFound, Overloaded, Unavailable
@@ -298,3 +298,32 @@ async def test_a_host_whose_memory_was_taken_publishes_nothing_and_claims_nothin
         await memory.write("observe", encoded("The ferry leaves at noon."))
     assert (writer.is_usable, writer.stats().checkpoint_tags) == (True, ())
     writer.close()
+
+
+async def test_memories_of_a_node_that_leaves_are_folded_before_the_process_ends(url: str) -> None:
+    ended = asyncio.Event()
+    leaves: list[bool] = []
+    links = HostLinks(is_leaving=lambda: bool(leaves), end=ended.set)
+    host = MemoryHost(url, HostLimits(idle_ttl_s=0.2), links)
+    tenants = await several(url, 2, is_pinned=True)
+    for tenant in tenants:
+        await host.write(tenant, "observe", encoded("told"), ObserveOptions())
+    leaves.append(True)
+    async with asyncio.timeout(60):
+        await ended.wait()
+    assert (await host.report()).residents == ()
+    other = MemoryHost(url)
+    for tenant in tenants:
+        assert (await other.read(tenant, "stats")).observation_count == 1
+        assert other._residents[tenant.uid].journal_lag == 0  # nothing was left to replay
+
+
+async def test_a_process_for_one_memory_ends_once_it_was_empty_for_long(url: str) -> None:
+    ended = asyncio.Event()
+    host = MemoryHost(url, HostLimits(idle_ttl_s=0.2, ends_when_empty=True), HostLinks(end=ended.set))
+    (tenant,) = await several(url, 1)
+    await host.write(tenant, "observe", encoded("told"), ObserveOptions())
+    assert not ended.is_set()
+    async with asyncio.timeout(60):
+        await ended.wait()
+    assert (await host.report()).passivations == 1

@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 
 from cluster import ray_api, standbys
-from cluster.host_meter import NoMeter
+from cluster.memory_host import HostLinks
 from cluster.placement import Needs, NodeFacts, Pool, unmet
 from cluster.ray_api import OwnerLost
 from cluster.ray_backend import RayBackend
 from cluster.resident import Tenant
-from cluster.standby_host import FollowRhythm, HomeLinks, StandbyHost
+from cluster.standby_host import FollowRhythm, Home, StandbyHost
 from memory_core.encoding.registry import LocalEncoderPool
 from memory_core.errors import NotFound, Unavailable
 from memory_core.ids import MemoryName, RequestId
@@ -52,15 +52,16 @@ class SomeNodes:
                 self.owners[actor_name] = None
                 return None
             self.node_of[actor_name] = node
-            args = tuple((lambda: node) if arg is ray_api.own_node else arg for arg in args)
-            self.owners[actor_name] = kind(*(self._quick(arg) for arg in args))
+            self.owners[actor_name] = kind(*(self._here(arg, node) for arg in args))
         return self.owners[actor_name]
 
-    def _quick(self, arg: Any) -> Any:
-        if not isinstance(arg, HomeLinks):
-            return arg
-        rhythm = FollowRhythm(poll_s=0.01, return_after_s=0.0)
-        return replace(arg, has_owner=lambda: self.is_home_back, end=lambda: None, rhythm=rhythm)
+    def _here(self, arg: Any, node: str) -> Any:
+        if isinstance(arg, HostLinks):
+            return HostLinks(own_node=lambda: node)
+        if isinstance(arg, Home):
+            rhythm = FollowRhythm(poll_s=0.01, return_after_s=0.0)
+            return Home(has_owner=lambda: self.is_home_back, rhythm=rhythm)
+        return arg
 
     def find_owner(self, actor_name: str) -> Any:
         return actor_name if actor_name in self.owners else None
@@ -87,7 +88,6 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> SomeNodes:
     for function in ("owner_of", "find_owner", "end_owner", "call"):
         monkeypatch.setattr(ray_api, function, getattr(some, function))
     monkeypatch.setattr(ray_api, "nodes", some.facts)
-    monkeypatch.setattr(ray_api, "RayMeter", NoMeter)
     monkeypatch.setattr(standbys, "_LOOK_EVERY_S", 0.0)
     return some
 
@@ -247,12 +247,9 @@ async def test_a_standby_whose_memory_is_gone_ends(tmp_path: Path) -> None:
     uid = Volume(open_store(url)).find(NAME).uid
     ended = asyncio.Event()
     loop = asyncio.get_running_loop()
-    links = HomeLinks(
-        has_owner=lambda: True,
-        end=partial(loop.call_soon_threadsafe, ended.set),
-        rhythm=FollowRhythm(poll_s=0.01),
-    )
-    StandbyHost(url, Tenant(uid, NAME), links)
+    links = HostLinks(end=partial(loop.call_soon_threadsafe, ended.set))
+    home = Home(has_owner=lambda: True, rhythm=FollowRhythm(poll_s=0.01))
+    StandbyHost(url, Tenant(uid, NAME), home, links=links)
     await local.delete(NAME)
     async with asyncio.timeout(60):
         await ended.wait()
