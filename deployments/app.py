@@ -32,7 +32,7 @@ from deployments.http.services import Services
 from deployments.job_request import House
 from deployments.mcp_door import mount_mcp
 from deployments.page import mount_page
-from deployments.serve_encoder import EncoderReplica, ServeEncoderPool
+from deployments.serve_encoder import EncoderReplica, ServeEncoderPool, fleet_options
 from deployments.settings import Settings
 from memory_core.ids import EncoderId
 from memory_core.storage.open_store import open_store
@@ -116,7 +116,8 @@ class ApplicationArguments(BaseModel):
 
 def build_app(settings: Settings) -> Application:
     """The application that ``serve.run`` deploys."""
-    encoder = EncoderReplica.bind(settings.encoder, *settings.served_encoders)  # type: ignore[attr-defined]  # added by the decorator
+    fleet = EncoderReplica.options(**fleet_options(settings.encoder_replicas_max, settings.encoder_queue))  # type: ignore[attr-defined]  # added by the decorator
+    encoder = fleet.bind(settings.encoder, *settings.served_encoders)
     ingress = Ingress.options(num_replicas=settings.ingress_replicas)  # type: ignore[attr-defined]
     bound: Application = ingress.bind(settings, encoder)
     return bound

@@ -21,8 +21,9 @@ from memory_core.results import EncodedText
 
 BATCH_TEXTS_MAX: Final = 128
 BATCH_WAIT_S: Final = 0.002
-QUEUED_REQUESTS_MAX: Final = 512
 _ONGOING_REQUESTS_MAX: Final = 64
+# Fewer than one replica takes at once, so that another one starts before callers are refused.
+_ONGOING_REQUESTS_WANTED: Final = 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,6 @@ def _count_texts(requests: list[EncodeRequest]) -> int:
 @serve.deployment(
     name="encoder",
     max_ongoing_requests=_ONGOING_REQUESTS_MAX,
-    max_queued_requests=QUEUED_REQUESTS_MAX,
     ray_actor_options={"num_cpus": 0},
     health_check_timeout_s=60,
 )
@@ -74,6 +74,18 @@ class EncoderReplica:
             for place in places:
                 answers[place] = [next(encoded) for _ in requests[place].texts]
         return answers
+
+
+def fleet_options(replicas_max: int, queued_max: int) -> dict[str, Any]:
+    """How many replicas, by the requests under way, and how many requests may wait; Serve refuses what is above."""
+    options: dict[str, Any] = {"max_queued_requests": queued_max}
+    if replicas_max > 1:
+        options["autoscaling_config"] = {
+            "min_replicas": 1,
+            "max_replicas": replicas_max,
+            "target_ongoing_requests": _ONGOING_REQUESTS_WANTED,
+        }
+    return options
 
 
 class ServeEncoderPool:

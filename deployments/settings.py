@@ -117,6 +117,12 @@ class Settings(BaseSettings):
         default="", description="Public keys, with commas, one of which must have signed a memory file to import it."
     )
     ingress_replicas: int = Field(default=1, ge=1, description="Processes that answer requests; they hold nothing.")
+    encoder_replicas_max: int = Field(
+        default=1, ge=1, description="Encoder processes at most; another one starts while requests queue up."
+    )
+    encoder_queue: int = Field(
+        default=512, ge=1, description="Requests of one ingress that may wait for encoders; what is above gets 429."
+    )
     call_deadline_s: float = Field(
         default=60.0, gt=0, description="Seconds that a call waits for a memory that restarts."
     )

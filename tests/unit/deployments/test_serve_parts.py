@@ -95,6 +95,19 @@ async def test_what_goes_wrong_in_the_fleet_is_a_typed_error(serve_encoder: Modu
     assert raised.value.retryable == (expected is not InvalidInput)
 
 
+def test_another_encoder_starts_while_requests_queue_up_and_the_queue_has_an_end(serve_encoder: ModuleType) -> None:
+    import deployments.app
+
+    built = deployments.app.build_app(Settings(encoder="hash", encoder_replicas_max=3, encoder_queue=7))
+    (encoder,) = [one for one in built._bound_deployment.init_args if hasattr(one, "_bound_deployment")]
+    fleet = encoder._bound_deployment
+    scaling = fleet._deployment_config.autoscaling_config
+    assert (fleet.max_queued_requests, scaling.min_replicas, scaling.max_replicas) == (7, 1, 3)
+    assert scaling.target_ongoing_requests < fleet.max_ongoing_requests
+    alone = serve_encoder.EncoderReplica.options(**serve_encoder.fleet_options(1, 7))
+    assert (alone.num_replicas, alone._deployment_config.autoscaling_config) == (1, None)
+
+
 def test_the_config_file_names_the_application_and_the_default_address() -> None:
     config = yaml.safe_load(Path("serve_config.yaml").read_text(encoding="utf-8"))
     settings = Settings(host="127.0.0.1", port=8000)
