@@ -15,11 +15,16 @@ from typing import Final
 from memory_core.placement_spec import PlacementSpec, Strategy
 
 _MIB: Final = 1 << 20
+# Of the resource by which Ray marks nodes with a type of accelerator; a node has 1 of it.
+_TYPE_SHARE: Final = 0.001
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Needs:
-    """What a process needs of its node. labels: ``key=value``. avoid_node: the id of one that will not do."""
+    """What a process needs of its node. labels: ``key=value``. avoid_node: the id of one that will not do.
+
+    near_node: of the one that was meant for it, if that still has room.
+    """
 
     gpus: float = 0.0
     accelerator: str | None = None
@@ -27,6 +32,7 @@ class Needs:
     strategy: Strategy = "pack"
     ram_bytes: int = 0
     avoid_node: str | None = None
+    near_node: str | None = None
 
     @property
     def is_demanding(self) -> bool:
@@ -126,6 +132,41 @@ def unmet(needs: Needs, nodes: Sequence[NodeFacts]) -> str | None:
         return None
     verb = "waits for" if any(_fits(needs, node.total) for node in fitting) else "needs"
     return f"{verb} {_told(needs)}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FanOut:
+    """Processes that start together or not at all: ``count`` with the same needs."""
+
+    needs: Needs
+    count: int
+
+    @property
+    def bundle(self) -> dict[str, float]:
+        """What one of them takes, as Ray names it; empty when it takes nothing that could be reserved."""
+        needs = self.needs
+        typed = {f"accelerator_type:{needs.accelerator}": _TYPE_SHARE} if needs.accelerator else {}
+        wanted: dict[str, float] = {"GPU": needs.gpus, "memory": float(needs.ram_bytes), **typed}
+        return {resource: amount for resource, amount in wanted.items() if amount}
+
+    @property
+    def ray_strategy(self) -> str:
+        """On few or on many nodes, as far as there is room."""
+        return self.needs.strategy.upper()
+
+    def unmet(self, nodes: Sequence[NodeFacts]) -> str | None:
+        """What they wait for, ``needs 16 times 1 GPU, of which 4 fit now``; None when all fit at once."""
+        fitting = [node for node in nodes if _has_labels(node, self.needs.labels)]
+        room = sum(self._room(node.free) for node in fitting)
+        if not self.bundle or room >= self.count:
+            return None
+        return f"needs {self.count} times {_told(self.needs)}, of which {room} fit now"
+
+    def _room(self, free: Mapping[str, float]) -> int:
+        """How many of them a node takes."""
+        return (
+            min(int(free.get(resource, 0) / amount) for resource, amount in self.bundle.items()) if self.bundle else 0
+        )
 
 
 def _fits(needs: Needs, resources: Mapping[str, float]) -> bool:

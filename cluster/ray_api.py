@@ -16,15 +16,18 @@ import ray
 from ray._private.state import available_resources_per_node
 from ray.actor import ActorHandle
 from ray.exceptions import GetTimeoutError, RayActorError, RayError, RayTaskError, TaskCancelledError
+from ray.util import placement_group, placement_group_table, remove_placement_group
 from ray.util.metrics import Counter, Gauge, Histogram
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from cluster.host_meter import COUNTERS, GAUGES, HISTOGRAMS, Measure
-from cluster.placement import Needs, NodeFacts
+from cluster.placement import FanOut, Needs, NodeFacts
 from memory_core.errors import Internal, NeuralMemoryError, Unavailable
 
 NAMESPACE: Final = "neural-memory"
 _CALLS_AT_ONCE: Final = 4096
 _START_ATTEMPTS: Final = 3
+_CPU_SHARE: Final = 0.001
 _NODE_LABEL: Final = "ray.io/node-id"
 _NODE_TIMEOUT_S: Final = 5.0
 _START_TIMED_OUT: Final = "timed out during startup"
@@ -65,12 +68,16 @@ def _scheduling(needs: Needs) -> dict[str, Any]:
     if needs.accelerator:
         options["accelerator_type"] = needs.accelerator
     if needs.labels or needs.avoid_node:
+        # What takes nothing at all is no demand for the autoscaler.
+        options["num_cpus"] = _CPU_SHARE
         options["label_selector"] = dict(label.split("=", 1) for label in needs.labels)
     if needs.avoid_node:
         options["label_selector"][_NODE_LABEL] = f"!{needs.avoid_node}"
     if needs.ram_bytes:
         options["memory"] = needs.ram_bytes
-    if needs.strategy == "spread":
+    if needs.near_node:
+        options["scheduling_strategy"] = NodeAffinitySchedulingStrategy(needs.near_node, soft=True)
+    elif needs.strategy == "spread":
         options["scheduling_strategy"] = "SPREAD"
     return options
 
@@ -88,6 +95,27 @@ def nodes() -> list[NodeFacts]:
         for node in ray.nodes()
         if node["Alive"]
     ]
+
+
+def nodes_for(fan_out: FanOut, timeout_s: float) -> list[str] | None:
+    """Where Ray would put processes that start together; None when they did not fit within ``timeout_s``. Blocks.
+
+    Until then they are demand that an autoscaler sees. The reservation is given back at once: who starts them says
+    which node is meant for which, and goes elsewhere if somebody was quicker.
+    """
+    labels = dict(label.split("=", 1) for label in fan_out.needs.labels)
+    group = placement_group(
+        [fan_out.bundle] * fan_out.count,
+        strategy=fan_out.ray_strategy,
+        bundle_label_selector=[labels] * fan_out.count if labels else None,
+    )
+    try:
+        if not group.wait(timeout_s):
+            return None
+        chosen: dict[int, str] = placement_group_table(group)["bundles_to_node_id"]
+        return [chosen[number] for number in range(fan_out.count)]
+    finally:
+        remove_placement_group(group)
 
 
 def own_node() -> str:

@@ -3,31 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from functools import partial
 from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
 from cluster import ray_api
 from cluster.call_context import current_context
-from cluster.memory_host import HostLimits, HostLinks, MemoryHost
-from cluster.owners import Call, Owners, OwnerSpec, is_after_loss
-from cluster.placement import Place, Pool, unmet
+from cluster.memory_host import HostLimits
+from cluster.owners import PENDING, Call, Owners, is_after_loss
+from cluster.placement import FanOut, unmet
 from cluster.placement_report import PlacementReport, told
-from cluster.resident import Tenant
-from cluster.standby_host import Home, StandbyHost
+from cluster.seats import Seats, tenant_of
 from cluster.standbys import Standbys
-from cluster.volume_actor import KnownMemory, VolumeActor
+from cluster.volume_actor import KnownMemory
 from memory_core.config import MemoryConfig
 from memory_core.consolidation.plan import ConsolidationPlan
 from memory_core.encoding.encoder import EncoderPool
 from memory_core.errors import Conflict, InvalidInput, NeuralMemoryError, NotFound, PreconditionFailed, Unavailable
-from memory_core.family import FamilyOperations
-from memory_core.family_results import PromoteResult
+from memory_core.family import FamilyOperations, fork_names
+from memory_core.family_results import FanOutResult, PromoteResult
 from memory_core.ids import EncoderId, MemoryName, RequestId, Seq, Tag
 from memory_core.insight_results import (
     Activity,
@@ -70,6 +67,7 @@ VOLUME_DEADLINE_S: Final = 3600.0
 CONSOLIDATION_PATIENCE_S: Final = 3600.0
 _SAME_PREFIX_MAX: Final = 1000
 _REPORT_TIMEOUT_S: Final = 5.0
+_TOGETHER_WITHIN_S: Final = 20.0
 _MEMORY_NOT_FOUND: Final = "MEMORY_NOT_FOUND"
 _T = TypeVar("_T")
 
@@ -96,22 +94,16 @@ class RayBackend(VolumeStorage, FamilyOperations):
             raise InvalidInput(
                 "A memory:// volume lives in one process and cannot be shared by actors.", hint="Use a file:// volume."
             )
-        self._storage_url = storage_url
         self._encoders = encoders
         self._settings = settings or ClusterSettings()
         self._trusted_signers = self._settings.trusted_signers
-        volume_id = hashlib.sha256(storage_url.encode()).hexdigest()[:12]
-        self._pool = Pool(
-            volume_id=volume_id,
-            hosts=self._settings.shared_hosts,
-            room_bytes=self._settings.limits.resident_bytes_max,
-        )
+        self._seats = Seats(storage_url, self._settings.shared_hosts, self._settings.limits)
         self._owners = Owners(self._settings.call_deadline_s)
         # Checking or cleaning a whole volume reads all of it.
         self._keepers = Owners(max(self._settings.call_deadline_s, VOLUME_DEADLINE_S))
         self._standbys = Standbys(self._owners)
         self._known: dict[MemoryName, KnownMemory] = {}
-        self._catalog = OwnerSpec(f"volume:{volume_id}", VolumeActor, (storage_url,))
+        self._catalog = self._seats.catalog
 
     async def create(self, name: MemoryName, config: MemoryConfig, terms: MemoryTerms | None = None) -> MemoryInfo:
         """See MemoryBackend."""
@@ -293,7 +285,7 @@ class RayBackend(VolumeStorage, FamilyOperations):
             options = {"is_dry_run": is_dry_run, "only_if": only_if, "fingerprint": fingerprint}
             receipt: ForgetReceipt = await self._call(known, "write", "forget", selection, encoded, **options)
             if known.info.placement.standby and not is_dry_run:
-                await self._standbys.catch_up(self._standby_spec(known))
+                await self._standbys.catch_up(self._seats.standby(known))
             return receipt
 
         return await self._with_memory(name, attempt)
@@ -353,11 +345,33 @@ class RayBackend(VolumeStorage, FamilyOperations):
             return ForkResult(memory=new_name, parent=name, parent_tag=tag, weight_hash=weight_hash)
         return result
 
+    async def fork_many(self, name: MemoryName, tag: Tag, new_name: MemoryName, count: int) -> FanOutResult:
+        """See FamilyBackend. Forks whose processes need what is scarce start together: Unavailable (PENDING) if not."""
+        place = self._seats.place(await self._find(name))
+        names = fork_names(new_name, count)
+        nodes = [] if place.is_shared else await self._reserved(FanOut(needs=place.needs, count=count))
+        with self._seats.meant(names, nodes):
+            return await super().fork_many(name, tag, new_name, count)
+
+    async def _reserved(self, fan_out: FanOut) -> list[str]:
+        if not fan_out.bundle:
+            return []
+        nodes = await asyncio.to_thread(ray_api.nodes_for, fan_out, _TOGETHER_WITHIN_S)
+        if nodes is None:
+            waits_for = fan_out.unmet(await asyncio.to_thread(ray_api.nodes))
+            raise Unavailable(
+                f"The forks are pending: {waits_for or 'they do not fit at once'}.",
+                code=PENDING,
+                hint="Add such nodes, wait for them, or make fewer.",
+                retry_after_s=5.0,
+            )
+        return nodes
+
     async def owner_pid(self, name: MemoryName) -> int:
         """The process that owns a memory now; the actor is started if there is none."""
 
         async def attempt(known: KnownMemory) -> int:
-            pid: int = await self._owners.call(self._owner_spec(known), Call("pid"))
+            pid: int = await self._owners.call(self._seats.owner(known), Call("pid"))
             return pid
 
         return await self._with_memory(name, attempt)
@@ -365,25 +379,25 @@ class RayBackend(VolumeStorage, FamilyOperations):
     async def placement(self, name: MemoryName) -> PlacementReport:
         """Where a memory lives and why, without waking it."""
         known = await self._find(name)
-        place, spec = self._place(known), self._owner_spec(known)
+        place, spec = self._seats.place(known), self._seats.owner(known)
         waits_for = unmet(place.needs, await asyncio.to_thread(ray_api.nodes))
         host = await self._owners.call_if_there(spec, Call("report"), timeout_s=_REPORT_TIMEOUT_S)
         standby = None
         if spec.standby is not None:
-            standby = await self._standbys.report(self._standby_spec(known), None if host is None else host.node)
+            standby = await self._standbys.report(self._seats.standby(known), None if host is None else host.node)
         return told(known, place, host, waits_for, standby)
 
     async def restart(self, name: MemoryName) -> None:
         """Kill the process of a memory that has it to itself; Conflict (HOST_SHARED) for others."""
 
         async def attempt(known: KnownMemory) -> None:
-            if self._place(known).is_shared:
+            if self._seats.place(known).is_shared:
                 raise Conflict(
                     f"The memory {name} shares its process with others.",
                     code="HOST_SHARED",
                     hint="Only one made with placement.isolation=dedicated can be restarted.",
                 )
-            await self._owners.end(self._owner_spec(known))
+            await self._owners.end(self._seats.owner(known))
 
         await self._with_memory(name, attempt)
 
@@ -429,20 +443,20 @@ class RayBackend(VolumeStorage, FamilyOperations):
 
     async def _call_owner(self, known: KnownMemory, call: Call) -> Any:
         options = {**call.options, "context": current_context()}
-        call = replace(call, arguments=(_tenant(known), *call.arguments), options=options)
-        home = self._owner_spec(known)
+        call = replace(call, arguments=(tenant_of(known), *call.arguments), options=options)
+        home = self._seats.owner(known)
         try:
             return await self._owners.call(home, call, lambda: self._require_current(known))
         finally:
             if home.standby is not None:
-                self._standbys.keep(home, self._standby_spec(known))
+                self._standbys.keep(home, self._seats.standby(known))
 
     async def _read_behind(self, known: KnownMemory, fingerprint: str, method: str, *args: Any) -> Any:
         """What the memory's standby answers; None when there is none, or it cannot."""
         if not known.info.placement.standby:
             return None
         options = {"fingerprint": fingerprint, "context": current_context()}
-        return await self._standbys.read(self._standby_spec(known), Call("read_behind", (method, *args), options))
+        return await self._standbys.read(self._seats.standby(known), Call("read_behind", (method, *args), options))
 
     async def _find(self, name: MemoryName) -> KnownMemory:
         if name not in self._known:
@@ -463,35 +477,13 @@ class RayBackend(VolumeStorage, FamilyOperations):
 
     async def _let_go(self, known: KnownMemory) -> None:
         """After a deletion: nothing of it may stay in RAM."""
-        spec = self._owner_spec(known)
+        spec = self._seats.owner(known)
         if spec.standby is not None:
-            await self._owners.end(self._standby_spec(known))
-        if self._place(known).is_shared:
+            await self._owners.end(self._seats.standby(known))
+        if self._seats.place(known).is_shared:
             await self._owners.call_if_there(spec, Call("release", (known.uid,), {"must_fold": False}))
         else:
             await self._owners.end(spec)
-
-    def _place(self, known: KnownMemory) -> Place:
-        return self._pool.place(known.uid, known.info.placement)
-
-    def _owner_spec(self, known: KnownMemory) -> OwnerSpec:
-        place = self._place(known)
-        arguments = (self._storage_url, self._limits_of(place), _links())
-        standby = None
-        if known.info.placement.standby:
-            standby = self._pool.standby_place(known.uid, known.info.placement).actor_name
-        return OwnerSpec(place.actor_name, MemoryHost, arguments, place.needs, known.uid, standby)
-
-    def _standby_spec(self, known: KnownMemory) -> OwnerSpec:
-        place = self._pool.standby_place(known.uid, known.info.placement)
-        home = Home(has_owner=partial(ray_api.answers, self._place(known).actor_name, _REPORT_TIMEOUT_S))
-        limits = replace(self._limits_of(place), ends_when_empty=False)
-        arguments = (self._storage_url, _tenant(known), home, limits, _links())
-        return OwnerSpec(place.actor_name, StandbyHost, arguments, place.needs, known.uid)
-
-    def _limits_of(self, place: Place) -> HostLimits:
-        limits = replace(self._settings.limits, ends_when_empty=not place.is_shared)
-        return replace(limits, device="cuda") if place.needs.gpus else limits
 
 
 def _unknown_outcome(name: MemoryName) -> Unavailable:
@@ -500,19 +492,6 @@ def _unknown_outcome(name: MemoryName) -> Unavailable:
         f"The process of {name} was lost during the call, which may have been carried out.",
         hint="Read the memory again, and decide again.",
     )
-
-
-def _links() -> HostLinks:
-    return HostLinks(
-        own_node=ray_api.own_node,
-        is_leaving=ray_api.own_node_leaves,
-        end=ray_api.end_own_actor,
-        open_meter=ray_api.RayMeter,
-    )
-
-
-def _tenant(known: KnownMemory) -> Tenant:
-    return Tenant(known.uid, known.name, known.info.placement.is_pinned)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from cluster import ray_api
 from cluster.holders import drain_owners
 from cluster.memory_host import MemoryHost
-from cluster.placement import Needs
+from cluster.placement import FanOut, Needs
 from cluster.ray_backend import RayBackend
 from cluster.resident import Tenant
 from memory_core.backend import MemoryBackend
@@ -111,7 +111,7 @@ async def test_a_memory_whose_actor_is_gone_comes_back_on_the_next_call(
 ) -> None:
     await ray_backend.create(fresh_name, small_config())
     await ray_backend.observe(fresh_name, observation(FACTS[0]), ObserveOptions())
-    spec = ray_backend._owner_spec(await ray_backend._find(fresh_name))
+    spec = ray_backend._seats.owner(await ray_backend._find(fresh_name))
     owner = ray_api.find_owner(spec.actor_name)
     assert owner is not None
     ray_api.end_owner(owner)
@@ -209,6 +209,35 @@ async def test_a_memory_that_needs_a_gpu_is_pending_and_says_so_without_one(
     assert (raised.value.code, found.status) == ("PENDING", "pending: needs 1 GPU")
 
 
+async def test_forks_with_needs_start_together_or_not_at_all(ray_backend: RayBackend, fresh_name: MemoryName) -> None:
+    config = small_config(placement=PlacementSpec(isolation="dedicated", ram_mib=64))
+    await ray_backend.create(fresh_name, config)
+    await ray_backend.observe(fresh_name, observation(FACTS[0]), ObserveOptions())
+    await ray_backend.checkpoint(fresh_name, Tag("v1"))
+    made = await ray_backend.fork_many(fresh_name, Tag("v1"), MemoryName(f"{fresh_name}-f"), 2)
+    here = (await ray_backend.placement(fresh_name)).node
+    assert [(await ray_backend.placement(fork)).node for fork in made.forks] == [here, here]
+    room_mib = int(ray_api.nodes()[0].free["memory"]) >> 20
+    wanted = FanOut(needs=Needs(ram_bytes=room_mib << 19), count=3)
+    assert ray_api.nodes_for(wanted, 1.0) is None
+    assert "of which 2 fit now" in (wanted.unmet(ray_api.nodes()) or "")
+
+
+async def test_a_standby_waits_for_another_node_and_says_so(ray_backend: RayBackend, fresh_name: MemoryName) -> None:
+    await ray_backend.create(fresh_name, small_config(placement=PlacementSpec(standby=True)))
+    await ray_backend.observe(fresh_name, observation(FACTS[0]), ObserveOptions())
+    async with asyncio.timeout(60):
+        while True:
+            report = await ray_backend.placement(fresh_name)
+            assert report.standby is not None
+            if report.standby.status != "absent":
+                break
+            await asyncio.sleep(0.1)
+    assert report.standby.status == "waits: needs another node"
+    answer = await ray_backend.infer(fresh_name, FACTS[0], InferOptions(consistency="any"))
+    assert (answer.served_by, answer.seq) == ("owner", 1)
+
+
 async def test_keys_of_another_encoder_version_are_refused(ray_backend: RayBackend, fresh_name: MemoryName) -> None:
     await ray_backend.create(fresh_name, small_config())
 
@@ -282,7 +311,7 @@ async def test_a_zombie_whose_process_was_stopped_is_fenced_at_its_next_write(
     await ray_backend.create(fresh_name, small_config(placement=PlacementSpec(isolation="dedicated")))
     await ray_backend.observe(fresh_name, observation(FACTS[0]), ObserveOptions())
     known = await ray_backend._find(fresh_name)
-    spec, tenant = ray_backend._owner_spec(known), Tenant(known.uid, fresh_name)
+    spec, tenant = ray_backend._seats.owner(known), Tenant(known.uid, fresh_name)
     zombie = ray_api.find_owner(spec.actor_name)
     assert zombie is not None
     pid, before = await ray_backend.owner_pid(fresh_name), await ray_backend.stats(fresh_name)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cluster.memory_host import HostReport
-from cluster.placement import Needs, NodeFacts, Pool, slot_of, unmet
+from cluster.placement import FanOut, Needs, NodeFacts, Pool, slot_of, unmet
 from cluster.placement_report import told
 from cluster.volume_actor import KnownMemory
 from memory_core.config import MemoryConfig
@@ -135,3 +135,39 @@ def test_an_operator_is_told_the_status(
             passivations=0,
         )
     assert told(known, POOL.place("u", INFO.placement), host, waits_for).status == status
+
+
+def gpus(count: float) -> NodeFacts:
+    return NodeFacts(total={"GPU": count}, free={"GPU": count})
+
+
+@pytest.mark.parametrize(
+    ("needs", "count", "waits_for"),
+    [
+        (Needs(gpus=1), 4, None),
+        (Needs(gpus=1), 5, "needs 5 times 1 GPU, of which 4 fit now"),
+        (Needs(gpus=0.25), 16, None),
+        (Needs(gpus=2), 3, "needs 3 times 2 GPUs, of which 2 fit now"),
+        (Needs(gpus=3), 1, "needs 1 times 3 GPUs, of which 0 fit now"),
+        (Needs(strategy="spread"), 64, None),
+        (Needs(gpus=1, labels=("zone=a",)), 1, "needs 1 times 1 GPU and a node with zone=a, of which 0 fit now"),
+    ],
+)
+def test_forks_that_start_together_fit_at_once_or_say_what_they_need(
+    needs: Needs, count: int, waits_for: str | None
+) -> None:
+    assert FanOut(needs=needs, count=count).unmet([gpus(2), gpus(2)]) == waits_for
+
+
+def test_a_fan_out_becomes_bundles_as_ray_takes_them() -> None:
+    typed = FanOut(needs=Needs(gpus=0.5, ram_bytes=64 * MIB, accelerator="H200", strategy="spread"), count=3)
+    assert typed.bundle == {"GPU": 0.5, "memory": 64.0 * MIB, "accelerator_type:H200": 0.001}
+    assert typed.ray_strategy == "SPREAD"
+    assert FanOut(needs=Needs(), count=3).bundle == {}
+
+
+def test_forks_of_many_gpus_on_one_node_are_counted_by_what_runs_out_first() -> None:
+    node = NodeFacts(total={}, free={"GPU": 8, "memory": 3.0 * MIB})
+    assert FanOut(needs=Needs(gpus=1, ram_bytes=MIB), count=4).unmet([node]) == (
+        "needs 4 times 1 GPU and 1 MiB of memory, of which 3 fit now"
+    )
