@@ -26,6 +26,7 @@ _PAUSE_FIRST_S: Final = 0.02
 _PAUSE_MAX_S: Final = 0.5
 _RELEASE_TIMEOUT_S: Final = 10.0
 _PENDING_AFTER_S: Final = 2.0
+_STANDBY_ANSWERS_WITHIN_S: Final = 2.0
 _TAKE_OVER_TIMEOUT_S: Final = 20.0
 
 PENDING: Final = "PENDING"
@@ -128,6 +129,8 @@ class Owners:
         if standby is None:
             return
         with suppress(OwnerLost, NeuralMemoryError):
+            # One that waits for a node would not answer, and this caller would wait for nothing.
+            await ray_api.call(standby, "pid", timeout_s=_STANDBY_ANSWERS_WITHIN_S)
             await ray_api.call(standby, "take_over", timeout_s=_TAKE_OVER_TIMEOUT_S)
             self._took_over.add(spec.standby)
 

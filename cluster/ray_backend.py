@@ -455,8 +455,10 @@ class RayBackend(VolumeStorage, FamilyOperations):
         """What the memory's standby answers; None when there is none, or it cannot."""
         if not known.info.placement.standby:
             return None
+        standby = self._seats.standby(known)
+        self._standbys.keep(self._seats.owner(known), standby)
         options = {"fingerprint": fingerprint, "context": current_context()}
-        return await self._standbys.read(self._seats.standby(known), Call("read_behind", (method, *args), options))
+        return await self._standbys.read(standby, Call("read_behind", (method, *args), options))
 
     async def _find(self, name: MemoryName) -> KnownMemory:
         if name not in self._known:

@@ -13,6 +13,8 @@ from cluster.placement import unmet
 from cluster.standby_host import Standing
 
 _LOOK_EVERY_S: Final = 10.0
+_LOOK_SOON_S: Final = 2.0
+_STANDING_TIMEOUT_S: Final = 2.0
 _REPORT_TIMEOUT_S: Final = 5.0
 _READ_TIMEOUT_S: Final = 5.0
 
@@ -33,12 +35,14 @@ class Standbys:
     def __init__(self, owners: Owners) -> None:
         self._owners = owners
         self._looked_at_s: dict[str, float] = {}
+        self._standing: set[str] = set()
         self._looking: set[asyncio.Task[None]] = set()
 
     def keep(self, home: OwnerSpec, standby: OwnerSpec) -> None:
-        """Have a look soon that there is a standby, away from its owner; at most every ten seconds."""
+        """Have a look soon that there is a standby, away from its owner; seldom while all is well."""
         now_s = time.monotonic()
-        if now_s - self._looked_at_s.get(standby.actor_name, -_LOOK_EVERY_S) < _LOOK_EVERY_S:
+        pause_s = _LOOK_EVERY_S if standby.actor_name in self._standing else _LOOK_SOON_S
+        if now_s - self._looked_at_s.get(standby.actor_name, -pause_s) < pause_s:
             return
         self._looked_at_s[standby.actor_name] = now_s
         task = asyncio.create_task(self.look(home, standby))
@@ -46,14 +50,20 @@ class Standbys:
         task.add_done_callback(self._looking.discard)
 
     async def look(self, home: OwnerSpec, standby: OwnerSpec) -> None:
-        """Make the standby, or make it anew elsewhere when it is on its owner's node and another one would do."""
+        """Make the standby, or make it anew elsewhere when it is on its owner's node and another one would do.
+
+        While it owns the memory its home is made again, if that ended for good: the standby goes back once it answers.
+        """
         owner = await self._owners.call_if_there(home, Call("report"), timeout_s=_REPORT_TIMEOUT_S)
         if owner is None:
+            standing = await self._ask(standby)
+            if standing is not None and standing.is_owner:
+                await asyncio.to_thread(ray_api.owner_of, home.actor_name, home.kind, home.needs, *home.arguments)
             return
         away = replace(standby, needs=replace(standby.needs, avoid_node=owner.node))
         there = await asyncio.to_thread(ray_api.find_owner, standby.actor_name)
         if there is not None:
-            standing = await self._standing(standby)
+            standing = await self._ask(standby)
             is_together = standing is not None and standing.node == owner.node and not standing.is_owner
             if not is_together or unmet(away.needs, await asyncio.to_thread(ray_api.nodes)) is not None:
                 return
@@ -62,7 +72,12 @@ class Standbys:
 
     async def read(self, standby: OwnerSpec, call: Call) -> Any:
         """What the standby answers; None when it cannot, and the owner must be asked."""
-        return await self._owners.call_if_there(standby, call, timeout_s=_READ_TIMEOUT_S)
+        if standby.actor_name not in self._standing:
+            return None
+        found = await self._owners.call_if_there(standby, call, timeout_s=_READ_TIMEOUT_S)
+        if found is None:
+            self._standing.discard(standby.actor_name)
+        return found
 
     async def catch_up(self, standby: OwnerSpec) -> None:
         """Have the standby notice now what took the state's place; one that does not answer notices by itself."""
@@ -73,7 +88,7 @@ class Standbys:
         there = await asyncio.to_thread(ray_api.find_owner, standby.actor_name)
         if there is None:
             return StandbyReport(status="absent")
-        standing = await self._standing(standby)
+        standing = await self._ask(standby)
         if standing is None:
             needs = replace(standby.needs, avoid_node=owner_node)
             waits_for = unmet(needs, await asyncio.to_thread(ray_api.nodes))
@@ -83,8 +98,12 @@ class Standbys:
             status = f"cannot follow: {standing.problem}"
         return StandbyReport(status=status, node=standing.node, seq=standing.seq)
 
-    async def _standing(self, standby: OwnerSpec) -> Standing | None:
-        found: Standing | None = await self._owners.call_if_there(
-            standby, Call("standing"), timeout_s=_REPORT_TIMEOUT_S
-        )
+    async def _ask(self, standby: OwnerSpec) -> Standing | None:
+        """What it says of itself; None when it is not there, or waits for a node."""
+        call = Call("standing")
+        found: Standing | None = await self._owners.call_if_there(standby, call, timeout_s=_STANDING_TIMEOUT_S)
+        if found is None:
+            self._standing.discard(standby.actor_name)
+        else:
+            self._standing.add(standby.actor_name)
         return found

@@ -89,6 +89,7 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> SomeNodes:
         monkeypatch.setattr(ray_api, function, getattr(some, function))
     monkeypatch.setattr(ray_api, "nodes", some.facts)
     monkeypatch.setattr(standbys, "_LOOK_EVERY_S", 0.0)
+    monkeypatch.setattr(standbys, "_LOOK_SOON_S", 0.0)
     return some
 
 
@@ -146,7 +147,6 @@ async def test_it_takes_over_with_the_next_epoch_and_loses_nothing(backend: RayB
     after = await backend.stats(NAME)
     assert (after.epoch, after.observation_count) == (before.epoch + 1, 2)
     assert await learn(backend, "one", "r1") == 1  # its first answer
-    assert not any(name.startswith("host:") for name in cluster.owners)
     report = await backend.placement(NAME)
     assert report.standby is not None
     assert report.standby.status == "owns"
@@ -164,6 +164,26 @@ async def test_it_goes_back_to_following_once_its_owner_is_back(backend: RayBack
     assert await learn(backend, "three") == 3
     assert (await backend.placement(NAME)).status == "resident"
     await until(standing(backend, "follows", 3))
+
+
+async def test_an_owner_that_ended_for_good_is_made_again_and_the_memory_goes_home(
+    backend: RayBackend, cluster: SomeNodes
+) -> None:
+    cluster.is_home_back = False
+    await backend.create(NAME, small_config(placement=WITH_STANDBY))
+    await learn(backend, "one")
+    await until(standing(backend, "follows", 1))
+    cluster.kill("host:")  # nobody restarts it, as after a drain
+    assert await learn(backend, "two") == 2
+
+    async def is_made_again() -> bool:
+        await backend.stats(NAME)
+        return any(name.startswith("host:") for name in cluster.owners)
+
+    await until(is_made_again)
+    cluster.is_home_back = True
+    await until(standing(backend, "follows", 2))
+    assert await learn(backend, "three") == 3
 
 
 async def test_losing_the_standby_after_a_takeover_brings_the_owner_back(
