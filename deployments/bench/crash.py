@@ -12,14 +12,14 @@ from deployments.bench.progress import Progress
 from deployments.bench.report import Report, conditions
 from memory_core.errors import InvalidInput
 from memory_core.testing.crash_scenario import SCENARIO
-from memory_core.testing.kill_table import KillTable
+from memory_core.testing.kill_table import KillTable, StepKillTable
 from memory_core.testing.s3_server import running_s3
 
 
 def run_crash(runs: int, *, is_s3: bool, progress: Progress) -> Report:
     """Kill ``runs`` times, evenly spread over all instants; with more runs than instants, several times over."""
     with tempfile.TemporaryDirectory(prefix="neural-memory-crash-") as folder, _storage(is_s3) as options:
-        table = KillTable(Path(folder), options)
+        table = StepKillTable(Path(folder), options) if is_s3 else KillTable(Path(folder))
         total = table.count_instants()
         wrong: list[dict[str, Any]] = []
         for instant in spread(runs, total):

@@ -166,49 +166,60 @@ class Instants:
 
     def __init__(self, last: int) -> None:
         self.count = 0
+        self.is_counting = True
         self._last = last
 
     def pass_by(self, _: object = None) -> None:
         """One instant."""
-        self.count += 1
-        if self.count == self._last:
+        self.count += self.is_counting
+        if self.is_counting and self.count == self._last:
             os.kill(os.getpid(), signal.SIGKILL)
 
     def tear(self, _: Operation) -> int | None:
         """One more instant for each append: the process dies when only part of the frame was written."""
-        self.count += 1
-        if self.count != self._last:
+        self.count += self.is_counting
+        if not self.is_counting or self.count != self._last:
             return None
         self._last += 1
         return 37
 
 
-def run_and_die(url: str, options: dict[str, Any], last_instant: int, log_path: str) -> None:
-    """Run the scenario on a created memory; each acknowledged step is a line of the log. The last line is the count."""
+def run_and_die(
+    url: str, options: dict[str, Any], last_instant: int, log_path: str, steps: range = range(len(SCENARIO))
+) -> None:
+    """Do steps of the day; each that is acknowledged is a line of the log. The last line is the count of instants.
+
+    Opening the memory is part of the first step of the day only.
+    """
     torch.set_num_threads(1)
     instants = Instants(last_instant)
+    instants.is_counting = steps.start == 0
     store = FaultyStore(open_store(url, **options), instants.pass_by, instants.tear)
     with Path(log_path).open("a", encoding="utf-8", buffering=1) as log:
         writer = MemoryWriter.open(store, NAME, replace(SETTINGS, on_effect=instants.pass_by))
-        for step in SCENARIO:
-            step.perform(writer)
-            log.write(f"{step.label}\n")
+        instants.is_counting = True
+        for number in steps:
+            SCENARIO[number].perform(writer)
+            log.write(f"{SCENARIO[number].label}\n")
         log.write(f"instants {instants.count}\n")
 
 
-def check_recovery(store: ObjectStore, marks: Sequence[Mark], acknowledged: int) -> Finding | None:
+def check_recovery(
+    store: ObjectStore, marks: Sequence[Mark], acknowledged: int, end: int = len(SCENARIO)
+) -> Finding | None:
     """What is wrong after a death that followed ``acknowledged`` steps; None when every promise was kept.
 
-    The recovered state is that of the acknowledged steps, or with the step under way; that step and the rest can then
-    be done and lead to the same end as without a death.
+    The recovered state is that of the acknowledged steps, or with the step under way; that step and those before
+    ``end`` can then be done and lead to the same state as without a death.
     """
     try:
-        return _check_recovered(store, marks, acknowledged) or _check_end(store, marks)
+        found = _check_recovered(store, marks, acknowledged, end)
+        return found or (_check_end(store, marks) if end == len(SCENARIO) else _check_state(store, marks[end]))
     except NeuralMemoryError as error:
         return Finding("corrupt", f"recovery after {acknowledged} steps failed: {error}")
 
 
-def _check_recovered(store: ObjectStore, marks: Sequence[Mark], acknowledged: int) -> Finding | None:
+def _check_recovered(store: ObjectStore, marks: Sequence[Mark], acknowledged: int, end: int) -> Finding | None:
     """The state that the next writer finds; it then does the steps that are left."""
     writer = MemoryWriter.open(store, NAME, SETTINGS)
     found = mark_of(writer)
@@ -216,13 +227,21 @@ def _check_recovered(store: ObjectStore, marks: Sequence[Mark], acknowledged: in
         writer.close(must_fold=False)
         return _finding(found, marks[acknowledged : acknowledged + 2])
     is_done = found != marks[acknowledged]
-    for step in SCENARIO[acknowledged + is_done :]:
+    for step in SCENARIO[acknowledged + is_done : end]:
         try:
             step.perform(writer)
         except (Conflict, NotFound) as error:
             if error.code not in DONE_ALREADY:
                 raise
     return None
+
+
+def _check_state(store: ObjectStore, expected: Mark) -> Finding | None:
+    """The memory in the middle of its day, read from storage anew."""
+    writer = MemoryWriter.open(store, NAME, SETTINGS)
+    found = mark_of(writer)
+    writer.close(must_fold=False)
+    return _finding(found, [expected]) if found != expected else _check_bytes(store)
 
 
 def _check_end(store: ObjectStore, marks: Sequence[Mark]) -> Finding | None:
@@ -252,7 +271,8 @@ def _check_relatives(store: ObjectStore, marks: Sequence[Mark]) -> Finding | Non
 def _check_bytes(store: ObjectStore) -> Finding | None:
     """Every object that is reached is whole, versions that were published by themselves among them."""
     volume = Volume(store)
-    damages = [damage for name in (NAME, FORK, TWIN, None) for damage in volume.verify(name).damages]
+    names = [info.name for info in volume.list_memories(limit=100).memories]
+    damages = [damage for name in (*names, None) for damage in volume.verify(name).damages]
     return Finding("corrupt", f"damaged: {damages}") if damages else None
 
 
