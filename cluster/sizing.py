@@ -21,18 +21,22 @@ _PAIRS_PER_S: Final = ((384, 6185.0), (1024, 3538.0), (4096, 1068.0))
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Costs:
-    """Beside MEASURED, of keys with 384 numbers.
+    """Beside MEASURED, of keys with 384 numbers; ``neural-memory bench costs`` measures them.
 
-    Processor time: ``observe_ms`` of an observation among many, in a host; ``ingress_ms`` of a request;
-    ``encode_ms`` of a text by encoder. ``group_s``: how long a group commit waits on an object store.
-    ``journal_bytes``: stored of one observation. ``busy``: share of a core that is planned for.
+    Processor time: ``observe_ms`` of an observation among 64, in its host; ``question_ms`` of a question there, to a
+    memory with a thousand patterns and more; ``ingress_ms`` of a request in HAProxy and the ingress,
+    ``ingress_text_ms`` of each text in it beyond the first; ``encode_ms`` of a text among 64, by encoder.
+    ``journal_bytes``: stored of one observation. Not measured but chosen: ``group_s``, how long a group commit waits on
+    an object store, and ``busy``, the share of a core that is planned for.
     """
 
-    observe_ms: float = 1.24
-    ingress_ms: float = 1.0
-    encode_ms: tuple[tuple[str, float], ...] = (("minilm", 12.8), ("static", 0.4), ("hash", 0.2))
+    observe_ms: float = 1.4
+    question_ms: float = 11.6
+    ingress_ms: float = 8.8
+    ingress_text_ms: float = 0.2
+    encode_ms: tuple[tuple[str, float], ...] = (("minilm", 13.0), ("static", 0.4), ("hash", 0.6))
     group_s: float = 0.05
-    journal_bytes: int = 2_200
+    journal_bytes: int = 1_820
     busy: float = 0.6
 
 
@@ -100,7 +104,8 @@ def size(
     requests_per_s = load.obs_per_s / load.texts_per_request + load.questions_per_s
     learning = load.obs_per_s * costs.observe_ms / 1000 * (pairs_per_s(_DIM) / pairs_per_s(load.dim))
     encoding = (load.obs_per_s + load.questions_per_s) * dict(costs.encode_ms)[load.encoder] / 1000
-    answering = (load.questions_per_s * measured.call_ms * scale + requests_per_s * costs.ingress_ms) / 1000
+    answering_ms = load.questions_per_s * costs.question_ms * scale + requests_per_s * costs.ingress_ms
+    answering = (answering_ms + load.obs_per_s * costs.ingress_text_ms) / 1000
     ram_gib = active * measured.memory_rss_mib * scale / 1024
     puts_per_s, lists_per_s = store_rates(load, active, costs)
     for_cores = math.ceil((learning + encoding + answering) / (node.cores * costs.busy))

@@ -282,7 +282,7 @@ def sizing(
     seconds: Annotated[float, typer.Option("--seconds", min=1, help="Of each of the two runs.")] = 10.0,
     as_json: JsonOption = False,
 ) -> None:
-    """Sizing: the throughput that the model predicts for two nodes, beside what two simulated nodes reach."""
+    """Sizing: the throughput predicted for two nodes from what a call costs on one, beside what two nodes reach."""
     from deployments.bench.service_bench import sizing_report
 
     with tempfile.TemporaryDirectory(prefix="neural-memory-bench-") as folder, _bar("asking memories") as progress:
@@ -474,6 +474,21 @@ def serve_(
         from deployments.bench.serve_bench import run_serve_bench
 
         print_report(run_serve_bench(folder, front=front, encoder=encoder, seconds=seconds), as_json)
+
+
+@bench_app.command()
+def costs(
+    seconds: Annotated[float, typer.Option(min=1, help="Of each kind of request.")] = 10.0,
+    proxy: Annotated[str, typer.Option(help="auto, haproxy or default.")] = "auto",
+    as_json: JsonOption = False,
+) -> None:
+    """Costs: processor time and stored bytes of an observation and a question, by the process that spends them."""
+    from deployments.proxy_choice import prepared_ray
+
+    with tempfile.TemporaryDirectory(prefix="nm-bench-") as folder, prepared_ray(proxy, is_loopback=True) as front:
+        from deployments.bench.costs import run_costs
+
+        print_report(run_costs(folder, front=front, seconds=seconds), as_json)
 
 
 @bench_app.command()

@@ -17,7 +17,7 @@ from deployments.bench.cluster import ROOM_MIB, run_cluster
 from deployments.bench.population import PopulationPlan, run_population
 from deployments.bench.progress import Progress
 from deployments.bench.report import Report, conditions
-from deployments.bench.sizing import run_sizing
+from deployments.bench.sizing import CallCost, compare, measure_cost
 from deployments.bench.standby import run_standby
 from deployments.bench.victims import KINDS, ServiceProcesses
 from deployments.http_client import RemoteBackend
@@ -67,14 +67,24 @@ def sizing_report(folder: Path, *, memories: int, seconds: float, progress: Prog
     settings = ClusterSettings(limits=HostLimits(resident_bytes_max=ROOM_MIB * MIB))
     encoders = LocalEncoderPool()
 
-    async def measured() -> dict[str, float]:
-        backend = RayBackend((folder / "volume").as_uri(), encoders, settings)
-        config = await complete_config(encoders, _ENCODER, dict(SMALL))
-        return await run_sizing(backend, config, memories=memories, seconds=seconds, advance=progress.advance)
+    async def cost() -> CallCost:
+        backend = RayBackend((folder / "one-node").as_uri(), encoders, settings)
+        config = await complete_config(encoders, _ENCODER, {})
+        return await measure_cost(backend, config, seconds=seconds, advance=progress.advance)
 
-    with simulated_nodes(SIZING_NODES), contextlib.closing(encoders):
-        figures = asyncio.run(measured())
-    told = conditions(encoder=_ENCODER, variant="sparse", budget=SMALL, nodes=SIZING_NODES, n=memories, seconds=seconds)
+    async def compared(found: CallCost) -> dict[str, float]:
+        backend = RayBackend((folder / "two-nodes").as_uri(), encoders, settings)
+        config = await complete_config(encoders, _ENCODER, {})
+        return await compare(backend, config, found, memories=memories, seconds=seconds, advance=progress.advance)
+
+    with contextlib.closing(encoders):
+        with simulated_nodes(1):
+            found = asyncio.run(cost())
+        with simulated_nodes(SIZING_NODES):
+            figures = asyncio.run(compared(found))
+    told = conditions(
+        encoder=_ENCODER, variant="sparse", budget="default", nodes=SIZING_NODES, n=memories, seconds=seconds
+    )
     return Report(bench="sizing", figures=figures, conditions=told)
 
 

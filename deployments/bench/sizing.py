@@ -1,16 +1,24 @@
-"""The sizing model against a cluster: what one caller costs, what eight are then predicted to get, what they get."""
+"""The sizing model against a cluster: what a call costs on one node decides what eight callers get of two.
+
+The costs come from a cluster of one node with one process and one caller, which is ended before the other starts; a
+second prediction comes from ``cluster/constants.py`` alone. Neither sees anything of the run that it is about.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import random
 import subprocess
 import sys
 import time
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
+from cluster import ray_api
+from cluster.constants import MEASURED
 from cluster.holders import host_reports
 from cluster.queueing import Network, calls_per_s
 from cluster.ray_backend import RayBackend
@@ -21,57 +29,81 @@ from memory_core.placement_spec import PlacementSpec
 from memory_core.results import InferOptions, Observation, ObserveOptions
 
 CALLERS: Final = 8
+NODE_LABEL: Final = "ray.io/node-id"  # that Ray gives each node
 FACTS: Final = 20
 _TIMEOUT_S: Final = 60.0
 _SETTLE_S: Final = 0.5
 _SPIN_S: Final = 4.0
+_WARM_UP_SHARE: Final = 0.25
 _TICKS_S: Final = os.sysconf("SC_CLK_TCK")
 
 
-async def run_sizing(
-    backend: RayBackend, config: MemoryConfig, *, memories: int, seconds: float, advance: Advance
-) -> dict[str, float]:
-    """Questions to memories in processes of their own, first by one caller, then by CALLERS; each for ``seconds``."""
-    names = [MemoryName(f"m{number}") for number in range(memories)]
-    config = config.with_changes(placement=PlacementSpec(isolation="dedicated", strategy="spread"))
-    for name in names:
-        await backend.create(name, config)
-        facts = [Observation(text=f"Fact {number} of {name} is {number * 7}.") for number in range(FACTS)]
-        await backend.observe(name, facts, ObserveOptions())
-        advance(FACTS)
-    hosts = await host_reports(_TIMEOUT_S)
-    pids = [host.pid for host in hosts]
-    await _ask(backend, names, 1, seconds / 4, advance)
-    before = [_processor_s(pid) for pid in (os.getpid(), *pids)]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallCost:
+    """A question of one caller. Processor time of the caller and of the host; ``delay_ms``: the rest of its time."""
+
+    front_ms: float
+    host_ms: float
+    delay_ms: float
+
+
+async def measure_cost(backend: RayBackend, config: MemoryConfig, *, seconds: float, advance: Advance) -> CallCost:
+    """Of one memory in a process of its own on the connected cluster."""
+    names = await _taught(backend, config, 1, advance)
+    (host,) = await host_reports(_TIMEOUT_S)
+    await _ask(backend, names, 1, seconds * _WARM_UP_SHARE, advance)
+    before = [_processor_s(pid) for pid in (os.getpid(), host.pid)]
     began_s = time.monotonic()
-    alone = await _ask(backend, names, 1, seconds, advance)
-    spent_s = time.monotonic() - began_s
-    used = [_processor_s(pid) - was for pid, was in zip((os.getpid(), *pids), before, strict=True)]
-    front_ms, host_ms = used[0] / alone * 1000, sum(used[1:]) / alone * 1000
-    network = Network(
-        callers=CALLERS,
-        hosts=len(pids),
-        cores=await _cores(1 + len(pids)),
-        front_ms=front_ms,
-        host_ms=host_ms,
-        delay_ms=max(spent_s / alone * 1000 - front_ms - host_ms, 0.0),
+    answered = await _ask(backend, names, 1, seconds, advance)
+    each_ms = (time.monotonic() - began_s) / answered * 1000
+    front_ms, host_ms = (
+        (_processor_s(pid) - was) / answered * 1000 for pid, was in zip((os.getpid(), host.pid), before, strict=True)
     )
-    predicted = calls_per_s(network)
+    return CallCost(front_ms=front_ms, host_ms=host_ms, delay_ms=max(each_ms - front_ms - host_ms, 0.0))
+
+
+async def compare(
+    backend: RayBackend, config: MemoryConfig, cost: CallCost, *, memories: int, seconds: float, advance: Advance
+) -> dict[str, float]:
+    """What CALLERS get of as many processes as memories, beside what was predicted before they started."""
+    cores = await _cores(1 + memories)
+    predicted = calls_per_s(_network(cost, memories, cores))
+    kept = CallCost(front_ms=MEASURED.submit_ms, host_ms=MEASURED.call_ms, delay_ms=MEASURED.wait_ms)
+    from_constants = calls_per_s(_network(kept, memories, cores))
+    names = await _taught(backend, config, memories, advance)
+    hosts = await host_reports(_TIMEOUT_S)
+    await _ask(backend, names, CALLERS, seconds * _WARM_UP_SHARE, advance)
     began_s = time.monotonic()
-    answered = await _ask(backend, names, CALLERS, seconds, advance)
-    measured = answered / (time.monotonic() - began_s)
+    measured = await _ask(backend, names, CALLERS, seconds, advance) / (time.monotonic() - began_s)
     return {
         "predicted_calls_per_s": predicted,
         "measured_calls_per_s": measured,
         "error_pct": abs(predicted - measured) / measured * 100,
-        "alone_calls_per_s": alone / spent_s,
-        "front_ms": front_ms,
-        "host_ms": host_ms,
-        "delay_ms": network.delay_ms,
-        "cores": network.cores,
-        "hosts": len(pids),
+        "from_constants_calls_per_s": from_constants,
+        "from_constants_error_pct": abs(from_constants - measured) / measured * 100,
+        **asdict(cost),
+        "cores": cores,
+        "hosts": len(hosts),
         "nodes_with_hosts": len({host.node for host in hosts}),
     }
+
+
+def _network(cost: CallCost, hosts: int, cores: float) -> Network:
+    return Network(callers=CALLERS, hosts=hosts, cores=cores, **asdict(cost))
+
+
+async def _taught(backend: RayBackend, config: MemoryConfig, memories: int, advance: Advance) -> list[MemoryName]:
+    """Memories in processes of their own, one node after the other, with FACTS each."""
+    names = [MemoryName(f"m{number}") for number in range(memories)]
+    # Ray's own SPREAD may choose one node twice.
+    nodes = itertools.cycle(node.node_id for node in await asyncio.to_thread(ray_api.nodes))
+    for name, node in zip(names, nodes, strict=False):
+        here = PlacementSpec(isolation="dedicated", labels=(f"{NODE_LABEL}={node}",))
+        await backend.create(name, config.with_changes(placement=here))
+        facts = [Observation(text=f"Fact {number} of {name} is {number * 7}.") for number in range(FACTS)]
+        await backend.observe(name, facts, ObserveOptions())
+        advance(FACTS)
+    return names
 
 
 async def _ask(backend: RayBackend, names: list[MemoryName], callers: int, seconds: float, advance: Advance) -> int:

@@ -20,7 +20,7 @@ def test_ram_decides_where_many_memories_do_little() -> None:
 def test_cores_decide_where_few_memories_do_much() -> None:
     found = size(Load(memories=100, active_share=1, obs_per_s=50_000))
     assert found.driver == "cores"
-    assert found.cores_learning == pytest.approx(62)
+    assert found.cores_learning == pytest.approx(50 * Costs().observe_ms)
 
 
 def test_twice_the_memories_need_twice_the_ram_and_storage() -> None:
