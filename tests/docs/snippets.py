@@ -13,8 +13,11 @@ PAGES = [
 ]
 SHELL, PYTHON = {"sh", "bash", "shell", "console"}, {"python", "py"}
 _FENCE = re.compile(
-    r"(?:<!-- not run here: (?P<reason>.+?) -->\n+)?^```(?P<language>\w+)\n(?P<code>.*?)^```$", re.M | re.S
+    r"(?:<!-- (?P<mark>not run here|run with the slow tests): (?P<reason>.+?) -->\n+)?"
+    r"^```(?P<language>\w+)\n(?P<code>.*?)^```$",
+    re.M | re.S,
 )
+_SLOW = "run with the slow tests"
 _STARTS_A_SERVICE = "neural-memory serve"
 # Functions in the way of commands: a failing request must fail its line.
 _PROLOGUE = """set -euo pipefail
@@ -24,12 +27,13 @@ curl() { command curl --fail-with-body --noproxy '*' "$@"; echo; }
 
 @dataclass(frozen=True, slots=True)
 class Snippet:
-    """A fence. ``reason``: why it is not run, None when it is."""
+    """A fence. ``reason``: why it is not run, or only with the slow tests; None when it always is."""
 
     page: str
     number: int
     language: str
     code: str
+    is_slow: bool
     reason: str | None
 
 
@@ -37,15 +41,20 @@ def snippets(page: Path) -> list[Snippet]:
     """All fences of a page that are code to run."""
     found = _FENCE.finditer(page.read_text(encoding="utf-8"))
     return [
-        Snippet(page.name, number, one["language"], one["code"], one["reason"])
+        Snippet(page.name, number, one["language"], one["code"], one["mark"] == _SLOW, one["reason"])
         for number, one in enumerate(found)
         if one["language"] in SHELL | PYTHON
     ]
 
 
-def runnable(page: Path) -> list[Snippet]:
-    """Those that are run."""
-    return [one for one in snippets(page) if one.reason is None]
+def runnable(page: Path, *, slow: bool = False) -> list[Snippet]:
+    """Those that are run; with ``slow`` also those that wait for the slow tests."""
+    return [one for one in snippets(page) if one.reason is None or (slow and one.is_slow)]
+
+
+def is_slow(page: Path) -> bool:
+    """True when a snippet of the page waits for the slow tests."""
+    return any(one.is_slow for one in snippets(page))
 
 
 def needs_service(page: Path) -> bool:

@@ -1,10 +1,11 @@
-"""Every snippet of README and documentation runs as it stands; one that cannot says why, in the page."""
+"""Every snippet of README and documentation runs as it stands, some with the slow tests; one that cannot says why."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -15,11 +16,12 @@ from mcp import Client
 
 from deployments.bench.fuzz_target import running_target
 from deployments.ports import free_port
-from tests.docs.snippets import PAGES, PYTHON, ROOT, Snippet, needs_service, runnable, script, snippets
+from tests.docs.snippets import PAGES, PYTHON, ROOT, Snippet, is_slow, needs_service, runnable, script, snippets
 
 ALONE = [page for page in PAGES if runnable(page) and not needs_service(page)]
 QUICKSTART = ROOT / "docs" / "index.md"
 SERVED = [page for page in PAGES if needs_service(page) and page != QUICKSTART]
+SLOW = [page for page in PAGES if is_slow(page)]
 TIMEOUT_S = 240
 
 
@@ -38,10 +40,10 @@ def environment(folder: Path, port: int) -> dict[str, str]:
     }  # fmt: skip
 
 
-def run_page(page: Path, folder: Path, port: int) -> None:
+def run_page(page: Path, folder: Path, port: int, *, slow: bool = False) -> None:
     """Run the page's snippets in order, in one folder."""
     given = environment(folder, port)
-    for snippet in runnable(page):
+    for snippet in runnable(page, slow=slow):
         run_snippet(snippet, folder, given)
 
 
@@ -78,6 +80,24 @@ def test_the_snippets_of_a_page_that_starts_a_service_run(page: Path, tmp_path: 
         run_page(page, tmp_path, port)
     finally:
         stop(port, tmp_path)
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("page", SLOW, ids=lambda page: page.name)
+def test_the_snippets_of_a_page_run_with_those_that_take_long(page: Path, tmp_path: Path) -> None:
+    port = free_port()
+    try:
+        run_page(page, tmp_path, port, slow=True)
+    finally:
+        stop(port, tmp_path)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_other_fence_is_what_it_says(page: Path) -> None:
+    for code in re.findall(r"^```json\n(.*?)^```$", page.read_text(encoding="utf-8"), re.M | re.S):
+        json.loads(code)
 
 
 def test_a_snippet_that_is_not_run_says_why() -> None:
