@@ -236,6 +236,7 @@ def metrics_urls() -> list[str]:
 
 def connect_ray(address: str) -> None:
     """Join the cluster at an address, as a driver; ``auto`` is the one that this machine belongs to."""
+    _show_token()
     ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
 
 
@@ -267,6 +268,7 @@ def start_local_ray(folder: str, *, object_store_bytes: int, cpus: int | None = 
 
 def join_local_node(port: int) -> str | None:
     """Connect to the head that runs on this machine; gives the folder of its logs, None while it does not answer."""
+    _show_token()
     try:
         context = ray.init(
             address=f"{ray.util.get_node_ip_address()}:{port}",
@@ -276,6 +278,16 @@ def join_local_node(port: int) -> str | None:
     except Exception:  # Ray raises no narrower one
         return None
     return str(context.address_info["session_dir"]) + "/logs"
+
+
+def _show_token() -> None:
+    """Use this machine's token if there is one and ``RAY_AUTH_MODE`` does not say otherwise.
+
+    A head that is started here asks for it by that rule, but Ray shows it to no cluster that has an explicit address.
+    """
+    from ray._private.authentication.authentication_token_setup import maybe_enable_token_auth_if_token_available
+
+    maybe_enable_token_auth_if_token_available(warn_if_disabled=False)
 
 
 def leave() -> None:
