@@ -67,7 +67,7 @@ async def run_population(
         _client(backend, course, random.Random(plan.seed + number), until_s, advance) for number in range(CLIENTS)
     ]
     await asyncio.gather(_wander(names, course, draw, until_s), _weigh(reports, course, until_s), *clients)
-    counts = {name: (await backend.stats(name)).observation_count for name in course.positions}
+    counts = await _counted(backend, list(course.positions), advance)
     return _figures(plan, course, counts, created_s) | await _hosts(reports), course.errors
 
 
@@ -76,6 +76,17 @@ async def _created(backend: MemoryBackend, config: MemoryConfig, names: Sequence
         part = names[start : start + _CREATED_AT_ONCE]
         await asyncio.gather(*(backend.create(name, config) for name in part))
         advance(len(part))
+
+
+async def _counted(backend: MemoryBackend, names: Sequence[MemoryName], advance: Advance) -> dict[MemoryName, int]:
+    """What each memory holds; most have to come back for it."""
+    counts: dict[MemoryName, int] = {}
+    for start in range(0, len(names), CLIENTS):
+        part = names[start : start + CLIENTS]
+        stats = await asyncio.gather(*(backend.stats(name) for name in part))
+        counts |= {name: one.observation_count for name, one in zip(part, stats, strict=True)}
+        advance(len(part))
+    return counts
 
 
 async def _client(
