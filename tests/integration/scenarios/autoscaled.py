@@ -21,6 +21,7 @@ from typing import Any
 
 import psutil
 import ray
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from cluster import ray_api
 from cluster.head_node import start_command
@@ -36,6 +37,14 @@ from memory_core.testing.small_memory import small_config
 
 NAME = MemoryName("elastic")
 WAIT_S = 150.0
+COMMANDS = (
+    "initialization",
+    "setup",
+    "head_setup",
+    "worker_setup",
+    "head_start_ray",
+    "worker_start_ray",
+)
 
 
 def autoscaler_config(port: int) -> dict[str, Any]:
@@ -65,6 +74,12 @@ def autoscaler_config(port: int) -> dict[str, Any]:
             },
         },
         "head_node_type": "ray.head.default",
+        # What `ray up` would fill in. A provider from outside has no defaults of its own.
+        "auth": {},
+        "docker": {},
+        "file_mounts": {},
+        "cluster_synced_files": [],
+        **{f"{part}_commands": [] for part in COMMANDS},
     }
 
 
@@ -157,9 +172,20 @@ async def run(address: str, volume: str) -> dict[str, Any]:
     return told
 
 
+class Tenant:
+    """Something else on a node: it does not leave when asked, so that the node stays until its deadline."""
+
+    def is_here(self) -> bool:
+        return True
+
+
 async def drained(backend: RayBackend, address: str, counts: list[int]) -> dict[str, Any]:
-    """The node is drained while the memory learns on."""
+    """The node is drained while the memory learns on, and something else keeps the node from ending at once."""
     old = (await backend.placement(NAME)).node
+    assert old is not None
+    there = NodeAffinitySchedulingStrategy(old, soft=False)
+    tenant = ray.remote(Tenant).options(num_cpus=0.001, scheduling_strategy=there).remote()
+    assert await tenant.is_here.remote()
     program = [str(Path(sys.executable).with_name("ray")), "drain-node", f"--address={address}", f"--node-id={old}"]
     reason = ["--reason=DRAIN_NODE_REASON_PREEMPTION", "--reason-message=test", "--deadline-remaining-seconds=60"]
     await asyncio.to_thread(subprocess.run, [*program, *reason], check=True, capture_output=True, timeout=60)
