@@ -22,6 +22,7 @@ _START_TIMEOUT_S: Final = 120.0
 _STOP_TIMEOUT_S: Final = 30.0
 _POLL_S: Final = 0.5
 _TABLES: Final = "neural-memory"
+_HEALTH: Final = {"RAY_health_check_period_ms": str(ray_api.HEALTH_CHECK_PERIOD_MS)}
 
 
 @contextmanager
@@ -33,7 +34,7 @@ def head_node(folder: str, port: int, redis: RedisPlace | None, *, object_store_
     with Path(folder, "head.log").open("wb") as sink:
         head = subprocess.Popen(
             start_command(folder, port, redis, object_store_bytes),
-            env={**os.environ, **tables_environment(redis)},
+            env={**_HEALTH, **os.environ, **tables_environment(redis)},
             stdin=subprocess.DEVNULL,
             stdout=sink,
             stderr=subprocess.STDOUT,

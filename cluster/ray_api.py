@@ -31,6 +31,9 @@ _CPU_SHARE: Final = 0.001
 _NODE_LABEL: Final = "ray.io/node-id"
 _NODE_TIMEOUT_S: Final = 5.0
 _START_TIMED_OUT: Final = "timed out during startup"
+# A dead node is refused connections: five refusals in a row end it, which takes Ray 15 s with its own period. One that
+# is only slow has ten seconds for each answer, whatever the period.
+HEALTH_CHECK_PERIOD_MS: Final = 1000
 
 Owner: TypeAlias = ActorHandle[Any]
 
@@ -335,7 +338,12 @@ def start_nodes(folder: str, count: int, *, cpus: int, object_store_bytes: int) 
     # It notes its address in the default folder, wherever its own files are.
     Path(get_default_ray_temp_dir()).mkdir(parents=True, exist_ok=True)
     options: dict[str, Any] = {"num_cpus": cpus, "object_store_memory": object_store_bytes}
-    head = {**options, "include_dashboard": False, "temp_dir": folder}
+    head = {
+        **options,
+        "include_dashboard": False,
+        "temp_dir": folder,
+        "_system_config": {"health_check_period_ms": HEALTH_CHECK_PERIOD_MS},
+    }
     # Without exit hooks: those would need the main thread for every node, and ``stop`` ends them all.
     cluster = Cluster(initialize_head=True, head_node_args=head, shutdown_at_exit=False)
     nodes = SimulatedNodes(cluster, options)

@@ -45,14 +45,30 @@ class Victims(Protocol):
 
 @dataclass(slots=True)
 class Model:
-    """What clients were told. ``positions``: of each acknowledged observation, by memory."""
+    """What clients were told.
+
+    positions: of each acknowledged observation, by memory. waits_s: when each acknowledgement was first asked for and
+    how long that took. kills: when, and what kind.
+    """
 
     positions: dict[MemoryName, list[Seq]]
     calls: int = 0
     failures: Counter[str] = field(default_factory=Counter)
     untyped: Counter[str] = field(default_factory=Counter)
-    waits_s: list[float] = field(default_factory=list)
-    killed: Counter[str] = field(default_factory=Counter)
+    waits_s: list[tuple[float, float]] = field(default_factory=list)
+    kills: list[tuple[float, str]] = field(default_factory=list)
+
+    def killed(self) -> dict[str, int]:
+        """How many of each kind."""
+        return dict(Counter(kind for _, kind in self.kills))
+
+    def waited_s(self) -> dict[str, float]:
+        """The longest wait for an acknowledgement during which one of the kind was killed, perhaps not it alone."""
+        longest: dict[str, float] = {}
+        for at_s, kind in self.kills:
+            spanned = [took_s for began_s, took_s in self.waits_s if began_s <= at_s <= began_s + took_s]
+            longest[kind] = max([longest.get(kind, 0.0), *spanned])
+        return longest
 
     def failed(self, error: Exception) -> None:
         """A caller got an error."""
@@ -123,7 +139,7 @@ async def _observe(service: MemoryBackend, name: MemoryName, text: str, model: M
             await asyncio.sleep(_PAUSE_S)
         else:
             model.positions[name].append(result.outcomes[0].seq)
-            model.waits_s.append(time.monotonic() - began_s)
+            model.waits_s.append((began_s, time.monotonic() - began_s))
             return
 
 
@@ -138,7 +154,7 @@ async def _killer(model: Model, victims: Victims, plan: ChaosPlan, until_s: floa
         if not pids:
             continue
         os.kill(draw.choice(sorted(pids)), signal.SIGKILL)
-        model.killed[kind] += 1
+        model.kills.append((time.monotonic(), kind))
         await asyncio.to_thread(victims.mend, kind)
 
 
@@ -165,7 +181,7 @@ def _figures(model: Model, counts: dict[MemoryName, int]) -> dict[str, float]:
         "lost": lost,
         "doubled": doubled,
         "untyped_errors": sum(model.untyped.values()),
-        "recover_s_max": max(model.waits_s, default=0.0),
+        "recover_s_max": max((took_s for _, took_s in model.waits_s), default=0.0),
         "availability": 1 - sum(model.failures.values()) / max(model.calls, 1),
-        "killed": sum(model.killed.values()),
+        "killed": len(model.kills),
     }
