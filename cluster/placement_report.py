@@ -6,9 +6,18 @@ from dataclasses import dataclass
 
 from cluster.memory_host import MIB, HostReport
 from cluster.placement import Place
-from cluster.standbys import StandbyReport
 from cluster.volume_actor import KnownMemory
 from memory_core.ids import MemoryName
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StandbyReport:
+    """status: ``follows``, ``owns``, ``starts``, ``waits: ...``, ``absent`` (nobody called the memory yet), or ``cannot
+    follow: ...``. seq: the last position that it knows."""
+
+    status: str
+    node: str | None = None
+    seq: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

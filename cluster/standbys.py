@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final
 
 from cluster import ray_api
 from cluster.owners import Call, Owners, OwnerSpec
 from cluster.placement import unmet
+from cluster.placement_report import StandbyReport
 from cluster.standby_host import Standing
 
 _LOOK_EVERY_S: Final = 10.0
@@ -17,16 +18,6 @@ _LOOK_SOON_S: Final = 2.0
 _STANDING_TIMEOUT_S: Final = 2.0
 _REPORT_TIMEOUT_S: Final = 5.0
 _READ_TIMEOUT_S: Final = 5.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StandbyReport:
-    """status: ``follows``, ``owns``, ``starts``, ``waits: ...``, ``absent`` (nobody called the memory yet), or ``cannot
-    follow: ...``. seq: the last position that it knows."""
-
-    status: str
-    node: str | None = None
-    seq: int | None = None
 
 
 class Standbys:

@@ -6,22 +6,22 @@ import hashlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 
 from memory_core.config import MemoryConfig
 from memory_core.errors import Conflict, InvalidInput, ReadOnly, TooLarge
 from memory_core.ids import RequestId, Seq
+from memory_core.request_limits import (
+    FIELD_LENGTH_MAX,
+    METADATA_BYTES_MAX,
+    OBSERVATIONS_MAX,
+    REQUEST_LENGTH_MAX,
+    TEXT_LENGTH_MAX,
+)
 from memory_core.results import EncodedObservation, ObserveOptions
 from memory_core.storage.documents import canonical_json
 from memory_core.storage.records import JournalRecord, observation_to_dict
-
-OBSERVATIONS_MAX: Final = 1_024
-TEXT_LENGTH_MAX: Final = 262_144
-REQUEST_LENGTH_MAX: Final = 4_194_304
-FIELD_LENGTH_MAX: Final = 1_024
-METADATA_BYTES_MAX: Final = 16_384
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

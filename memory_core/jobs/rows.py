@@ -11,7 +11,7 @@ from typing import IO, Any, Final
 from memory_core.errors import InvalidInput
 from memory_core.jobs.lines import Line, capped_lines
 from memory_core.jobs.plan import Form, Reading, SourceFile
-from memory_core.observe_request import TEXT_LENGTH_MAX
+from memory_core.request_limits import TEXT_LENGTH_MAX
 
 LABEL_LENGTH_MAX: Final = 256
 _SNIFFED_BYTES: Final = 8_192

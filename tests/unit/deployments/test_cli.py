@@ -237,6 +237,12 @@ def test_help_loads_neither_torch_nor_ray_nor_a_web_framework() -> None:
     assert done.stdout.strip() == "set()"
 
 
+def test_a_client_of_a_service_loads_neither_ray_nor_numpy() -> None:
+    program = "import sys, deployments.http_client; print({'torch', 'ray', 'numpy', 'fastapi'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
+
+
 def test_local_work_needs_no_service(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("MEMORY_STORAGE_PATH", str(tmp_path))
     monkeypatch.setenv("ENCODER", "hash")

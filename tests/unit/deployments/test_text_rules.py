@@ -91,9 +91,9 @@ def test_a_description_may_be_empty_but_not_broken() -> None:
 
 
 def test_the_limits_fit_those_of_the_core() -> None:
-    from memory_core import observe_request
+    from memory_core import request_limits
 
-    assert text_rules.TEXT_LENGTH_MAX <= observe_request.TEXT_LENGTH_MAX
-    assert text_rules.BATCH_MAX <= observe_request.OBSERVATIONS_MAX
-    assert text_rules.LABEL_LENGTH_MAX <= observe_request.FIELD_LENGTH_MAX
-    assert text_rules.METADATA_BYTES_MAX <= observe_request.METADATA_BYTES_MAX
+    assert text_rules.TEXT_LENGTH_MAX <= request_limits.TEXT_LENGTH_MAX
+    assert text_rules.BATCH_MAX <= request_limits.OBSERVATIONS_MAX
+    assert text_rules.LABEL_LENGTH_MAX <= request_limits.FIELD_LENGTH_MAX
+    assert text_rules.METADATA_BYTES_MAX <= request_limits.METADATA_BYTES_MAX
