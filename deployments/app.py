@@ -21,6 +21,7 @@ from deployments.access.authorized_jobs import AuthorizedJobs
 from deployments.access.authorized_quarantine import AuthorizedQuarantine
 from deployments.access.doors import authenticator_of, resource_of
 from deployments.access.exposure import operators_shelf
+from deployments.access.limits import Rates
 from deployments.access.quarantine import Quarantine
 from deployments.chat.shared_transcripts import SharedTranscripts
 from deployments.cluster_settings import cluster_settings
@@ -68,6 +69,7 @@ class Ingress:
             actors,
             audit,
             actors.owner_pid,
+            Rates(sharers=_replica_count),
             placement=actors.placement,
             restart=actors.restart,
             quarantine=quarantine,
@@ -101,6 +103,10 @@ class Ingress:
         mount_mcp(api, settings, backend, encoders, jobs)
         mount_page(api, settings)
         return api
+
+
+def _replica_count() -> int:
+    return serve.get_replica_context().world_size or 1
 
 
 class ApplicationArguments(BaseModel):

@@ -22,10 +22,16 @@ class _Bucket:
 
 
 class Rates:
-    """One bucket per name: ``burst`` tokens, refilled by ``per_s``. Use from one event loop."""
+    """One bucket per name: ``burst`` tokens, refilled by ``per_s``. Use from one event loop.
 
-    def __init__(self, clock_s: Callable[[], float] = time.monotonic) -> None:
+    ``sharers``: how many processes share a key's requests evenly, and so its rate.
+    """
+
+    def __init__(
+        self, clock_s: Callable[[], float] = time.monotonic, *, sharers: Callable[[], int] = lambda: 1
+    ) -> None:
         self._clock_s = clock_s
+        self._sharers = sharers
         self._buckets: OrderedDict[str, _Bucket] = OrderedDict()
 
     def take(self, name: str, amount: float, *, burst: float, per_s: float) -> None:
@@ -33,6 +39,7 @@ class Rates:
 
         More than ``burst`` at once passes a full bucket and leaves it in debt: a batch delays what follows.
         """
+        burst, per_s = burst / self._sharers(), per_s / self._sharers()
         bucket = self._bucket(name, burst)
         now_s = self._clock_s()
         bucket.tokens = min(burst, bucket.tokens + (now_s - bucket.at_s) * per_s)

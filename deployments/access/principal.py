@@ -24,7 +24,7 @@ _MARK: Final = "~"  # no memory name has it, so no name reaches into another ten
 class Limits:
     """What one key may use; None is no limit. ``memories`` counts those that the key can see.
 
-    Rates are kept by each replica of the ingress for itself.
+    Each replica of the ingress gives out an equal share of a rate, since each gets an equal share of the requests.
     """
 
     observations_per_s: float | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -163,6 +164,17 @@ def test_a_bucket_refills_and_a_batch_leaves_it_in_debt() -> None:
     now_s = 1.6
     rates.take("k", 1, burst=10, per_s=10)
     rates.take("other", 10, burst=10, per_s=10)
+
+
+def test_replicas_together_give_out_no_more_than_a_keys_rate() -> None:
+    now_s, passed = 0.0, 0
+    replicas = [Rates(lambda: now_s, sharers=lambda: 4) for _ in range(4)]
+    for step in range(400):
+        now_s = step / 40
+        with suppress(Overloaded):
+            replicas[step % 4].take("k", 1, burst=10, per_s=10)
+            passed += 1
+    assert 100 <= passed <= 110
 
 
 def test_a_service_that_others_reach_needs_a_key(tmp_path: Path) -> None:
