@@ -24,7 +24,7 @@ class Costs:
     """Beside MEASURED, of keys with 384 numbers; ``neural-memory bench costs`` measures them.
 
     Processor time: ``observe_ms`` of an observation among 64, in its host; ``question_ms`` of a question there, to a
-    memory with a thousand patterns and more; ``ingress_ms`` of a request in HAProxy and the ingress,
+    memory with some 5,000 patterns; ``ingress_ms`` of a request in HAProxy and the ingress,
     ``ingress_text_ms`` of each text in it beyond the first; ``encode_ms`` of a text among 64, by encoder.
     ``journal_bytes``: stored of one observation. Not measured but chosen: ``group_s``, how long a group commit waits on
     an object store, and ``busy``, the share of a core that is planned for.
@@ -34,7 +34,7 @@ class Costs:
     question_ms: float = 11.6
     ingress_ms: float = 8.8
     ingress_text_ms: float = 0.2
-    encode_ms: tuple[tuple[str, float], ...] = (("minilm", 13.0), ("static", 0.4), ("hash", 0.6))
+    encode_ms: tuple[tuple[str, float], ...] = (("minilm", 13.0), ("static", 0.33), ("hash", 0.6))
     group_s: float = 0.05
     journal_bytes: int = 1_820
     busy: float = 0.6

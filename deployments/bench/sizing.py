@@ -65,16 +65,20 @@ async def measure_cost(backend: RayBackend, config: MemoryConfig, *, seconds: fl
 async def compare(
     backend: RayBackend, config: MemoryConfig, cost: CallCost, *, memories: int, seconds: float, advance: Advance
 ) -> dict[str, float]:
-    """What CALLERS get of as many processes as memories, beside what was predicted before they started."""
-    cores = await _cores(1 + memories)
-    predicted = calls_per_s(_network(cost, memories, cores))
-    kept = CallCost(front_ms=MEASURED.submit_ms, host_ms=MEASURED.call_ms, delay_ms=MEASURED.wait_ms)
-    from_constants = calls_per_s(_network(kept, memories, cores))
+    """What CALLERS get of as many processes as memories, beside what is predicted without a look at it.
+
+    Other work on this machine comes and goes, so the processors that are to be had are taken before and afterwards.
+    """
     names = await _taught(backend, config, memories, advance)
     hosts = await host_reports(_TIMEOUT_S)
+    cores_before = await _cores(1 + memories)
     await _ask(backend, names, CALLERS, seconds * _WARM_UP_SHARE, advance)
     began_s = time.monotonic()
     measured = await _ask(backend, names, CALLERS, seconds, advance) / (time.monotonic() - began_s)
+    cores = (cores_before + await _cores(1 + memories)) / 2
+    predicted = calls_per_s(_network(cost, memories, cores))
+    kept = CallCost(front_ms=MEASURED.submit_ms, host_ms=MEASURED.call_ms, delay_ms=MEASURED.wait_ms)
+    from_constants = calls_per_s(_network(kept, memories, cores))
     return {
         "predicted_calls_per_s": predicted,
         "measured_calls_per_s": measured,
