@@ -44,14 +44,14 @@ def run_page(page: Path, folder: Path, port: int, *, slow: bool = False) -> None
     """Run the page's snippets in order, in one folder."""
     given = environment(folder, port)
     for snippet in runnable(page, slow=slow):
-        run_snippet(snippet, folder, given)
+        run_snippet(snippet, folder, given, timeout_s=TIMEOUT_S * (2 if slow else 1))
 
 
-def run_snippet(snippet: Snippet, folder: Path, given: dict[str, str]) -> None:
+def run_snippet(snippet: Snippet, folder: Path, given: dict[str, str], *, timeout_s: float = TIMEOUT_S) -> None:
     program = [sys.executable, "-c"] if snippet.language in PYTHON else ["bash", "-c"]
     done = subprocess.run(
         [*program, script(snippet, int(given["PORT"]))],
-        cwd=folder, env=given, capture_output=True, text=True, check=False, timeout=TIMEOUT_S,
+        cwd=folder, env=given, capture_output=True, text=True, check=False, timeout=timeout_s,
     )  # fmt: skip
     said = f"{snippet.page}, snippet {snippet.number}:\n{snippet.code}\n{done.stdout}\n{done.stderr}"
     assert done.returncode == 0, said
@@ -84,7 +84,7 @@ def test_the_snippets_of_a_page_that_starts_a_service_run(page: Path, tmp_path: 
 
 @pytest.mark.ray
 @pytest.mark.slow
-@pytest.mark.timeout(1200)
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("page", SLOW, ids=lambda page: page.name)
 def test_the_snippets_of_a_page_run_with_those_that_take_long(page: Path, tmp_path: Path) -> None:
     port = free_port()
