@@ -48,3 +48,11 @@ def test_the_service_answers_again_after_its_control_service_was_killed(tmp_path
     assert told["counts"] == [2, 2, 2, 2], told
     assert told["is_same_owner"], told  # no memory had to be opened again
     assert len(set(told["control"])) == 2, told
+
+
+def test_an_upgrade_under_load_loses_no_request_that_was_acknowledged() -> None:
+    told = run_elsewhere("-m", "tests.integration.scenarios.rolling_upgrade")
+    assert told["is_replaced"], told
+    assert told["given_up"] > 0, told
+    assert told["acknowledged"] == told["distinct"] == told["counted"] > told["before"] > 0, told
+    assert set(told["errors"]) <= {"UNAVAILABLE"}, told
