@@ -122,7 +122,8 @@ class ApplicationArguments(BaseModel):
 
 def build_app(settings: Settings) -> Application:
     """The application that ``serve.run`` deploys."""
-    fleet = EncoderReplica.options(**fleet_options(settings.encoder_replicas_max, settings.encoder_queue))  # type: ignore[attr-defined]  # added by the decorator
+    limits = fleet_options(settings.encoder_replicas_max, settings.encoder_queue, settings.encoder_gpus)
+    fleet = EncoderReplica.options(**limits)  # type: ignore[attr-defined]  # added by the decorator
     encoder = fleet.bind(settings.encoder, *settings.served_encoders)
     ingress = Ingress.options(num_replicas=settings.ingress_replicas)  # type: ignore[attr-defined]
     bound: Application = ingress.bind(settings, encoder)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+import ray
 from ray import serve
 from ray.exceptions import RayError, RayTaskError
 from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError, RayServeException
@@ -49,7 +50,9 @@ class EncoderReplica:
 
     async def __init__(self, default_encoder: str, *more: str) -> None:  # type: ignore[misc]  # Serve awaits it
         _use_all_cores()
-        self._pool = LocalEncoderPool(open_only(default_encoder, *more))
+        # Ray shows a replica the GPU that it reserved a share of, and no other.
+        device = "cuda" if ray.get_gpu_ids() else "cpu"
+        self._pool = LocalEncoderPool(open_only(default_encoder, *more, device=device))
         await self._pool.describe(EncoderId(default_encoder))
         await self._pool.encode(EncoderId(default_encoder), ["warm up"])
 
@@ -76,9 +79,14 @@ class EncoderReplica:
         return answers
 
 
-def fleet_options(replicas_max: int, queued_max: int) -> dict[str, Any]:
-    """How many replicas, by the requests under way, and how many requests may wait; Serve refuses what is above."""
+def fleet_options(replicas_max: int, queued_max: int, gpus: float = 0.0) -> dict[str, Any]:
+    """How many replicas, by the requests under way, and how many requests may wait; Serve refuses what is above.
+
+    ``gpus``: of each replica, a part of one that several share.
+    """
     options: dict[str, Any] = {"max_queued_requests": queued_max}
+    if gpus:
+        options["ray_actor_options"] = {"num_cpus": 0, "num_gpus": gpus}
     if replicas_max > 1:
         options["autoscaling_config"] = {
             "min_replicas": 1,

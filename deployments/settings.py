@@ -120,6 +120,12 @@ class Settings(BaseSettings):
     encoder_replicas_max: int = Field(
         default=1, ge=1, description="Encoder processes at most; another one starts while requests queue up."
     )
+    encoder_gpus: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="Share of a GPU that each encoder process takes. 0: it computes on the CPU.",
+    )
     encoder_queue: int = Field(
         default=512, ge=1, description="Requests of one ingress that may wait for encoders; what is above gets 429."
     )

@@ -56,8 +56,13 @@ class SentenceBert:
 
     @torch.inference_mode()
     def embed(self, ids_BT: Tensor, mask_BT: Tensor) -> Tensor:
-        """Embeddings (B, D) float32. ``ids_BT`` int64 with the special pieces; ``mask_BT`` bool, False on padding."""
-        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=self._dtype == torch.bfloat16):
+        """Embeddings (B, D) float32 in RAM, computed where the checkpoint's tensors are.
+
+        ``ids_BT`` int64 with the special pieces; ``mask_BT`` bool, False on padding.
+        """
+        device = self._words.device
+        ids_BT, mask_BT = ids_BT.to(device), mask_BT.to(device)
+        with torch.autocast(device.type, dtype=torch.bfloat16, enabled=self._dtype == torch.bfloat16):
             states_BTD = _normed(self._words[ids_BT] + self._places[: ids_BT.shape[1]], self._norm)
             # Texts of one length need no mask, and most batches are of one length.
             seen_B11T = None if bool(mask_BT.all()) else mask_BT[:, None, None, :]
@@ -65,7 +70,7 @@ class SentenceBert:
                 states_BTD = _passed(states_BTD, layer, seen_B11T)
         weights_BT1 = mask_BT.unsqueeze(-1).to(torch.float32)
         mean_BD = (states_BTD.float() * weights_BT1).sum(1) / weights_BT1.sum(1)
-        return normalize(mean_BD, dim=1)
+        return normalize(mean_BD, dim=1).cpu()
 
 
 def _passed(states_BTD: Tensor, layer: _Layer, seen_B11T: Tensor | None) -> Tensor:

@@ -46,10 +46,10 @@ class _Loaded:
 class HfEncoder:
     """Cheap to construct; loads on first use, once. Safe to share between threads."""
 
-    def __init__(self, source: str) -> None:
-        """``source``: a folder, or an id on the Hugging Face hub."""
+    def __init__(self, source: str, device: str = "cpu") -> None:
+        """``source``: a folder, or an id on the Hugging Face hub. ``device``: torch's name of it."""
         self._source = source
-        self._model = LoadOnce(lambda: _load(source))
+        self._model = LoadOnce(lambda: _load(source, device))
 
     @property
     def encoder_id(self) -> EncoderId:
@@ -99,7 +99,7 @@ class HfEncoder:
         return text
 
 
-def _load(source: str) -> _Loaded:
+def _load(source: str, device: str) -> _Loaded:
     try:
         import transformers
     except ImportError as error:
@@ -109,7 +109,7 @@ def _load(source: str) -> _Loaded:
     try:
         folder = _folder(source)
         tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
-        model = transformers.AutoModel.from_pretrained(folder, use_safetensors=True, dtype="float32").eval()
+        model = transformers.AutoModel.from_pretrained(folder, use_safetensors=True, dtype="float32").eval().to(device)
     except NeuralMemoryError:
         raise
     except Exception as error:  # the loaders raise whatever their libraries do
@@ -149,10 +149,10 @@ def _pooled(model: Any, ids_BT: np.ndarray, mask_BT: np.ndarray) -> np.ndarray:
     import torch
 
     with torch.inference_mode():
-        ids, mask = torch.from_numpy(ids_BT), torch.from_numpy(mask_BT)
+        ids, mask = torch.from_numpy(ids_BT).to(model.device), torch.from_numpy(mask_BT).to(model.device)
         states_BTD = model(input_ids=ids, attention_mask=mask.long()).last_hidden_state
         mean_BD = (states_BTD * mask[:, :, None]).sum(1) / mask.sum(1, keepdim=True)
-        pooled_BD: np.ndarray = torch.nn.functional.normalize(mean_BD.float(), dim=1).numpy()
+        pooled_BD: np.ndarray = torch.nn.functional.normalize(mean_BD.float(), dim=1).cpu().numpy()
         return pooled_BD
 
 

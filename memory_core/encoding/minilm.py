@@ -51,10 +51,14 @@ Precision = Literal["auto", "float32", "bfloat16"]
 class MiniLmEncoder:
     """384-dimensional keys. Cheap to construct; loads on the first ``encode``, once. Safe to share between threads."""
 
-    def __init__(self, model_dir: Path | None = None, precision: Precision = "auto") -> None:
-        """``model_dir``: the model's files instead of the installed package's. Raises InvalidInput without either."""
+    def __init__(self, model_dir: Path | None = None, precision: Precision = "auto", device: str = "cpu") -> None:
+        """``model_dir``: the model's files instead of the installed package's. Raises InvalidInput without either.
+
+        ``device``: torch's name of it. ``auto`` asks the processor, so it is float32 on any other device.
+        """
         self._model_dir = model_dir or installed_model_dir()
-        self._precision = precision
+        self._precision = "float32" if precision == "auto" and device != "cpu" else precision
+        self._device = device
         self._model = LoadOnce(self._load)
 
     @property
@@ -96,7 +100,8 @@ class MiniLmEncoder:
         from memory_core.encoding.bert import SentenceBert
 
         tokenizer = _build_tokenizer(_read_checked(self._model_dir / "tokenizer.json"))
-        weights = load(_read_checked(self._model_dir / "model.safetensors"))
+        stored = load(_read_checked(self._model_dir / "model.safetensors"))
+        weights = {name: tensor.to(self._device) for name, tensor in stored.items()}
         precision = fastest_precision(_read_cpuinfo()) if self._precision == "auto" else self._precision
         return tokenizer, SentenceBert(weights, torch.bfloat16 if precision == "bfloat16" else torch.float32)
 

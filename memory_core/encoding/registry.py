@@ -15,36 +15,36 @@ from memory_core.results import EncodedText
 Result = TypeVar("Result")
 
 
-def _open_minilm() -> Encoder:
+def _open_minilm(device: str) -> Encoder:
     from memory_core.encoding.minilm import MiniLmEncoder
 
-    return MiniLmEncoder()
+    return MiniLmEncoder(device=device)
 
 
-def _open_hash() -> Encoder:
+def _open_hash(_device: str) -> Encoder:
     from memory_core.encoding.hash_encoder import HashEncoder
 
     return HashEncoder()
 
 
-def _open_static(folder: str = "") -> Encoder:
+def _open_static(_device: str, folder: str = "") -> Encoder:
     from memory_core.encoding.static import StaticEncoder
 
     return StaticEncoder(folder)
 
 
-def _open_hf(source: str) -> Encoder:
+def _open_hf(device: str, source: str) -> Encoder:
     from memory_core.encoding.hf import HfEncoder
 
-    return HfEncoder(source)
+    return HfEncoder(source, device)
 
 
-_OPENERS: Final[dict[str, Callable[[], Encoder]]] = {
+_OPENERS: Final[dict[str, Callable[[str], Encoder]]] = {
     "minilm": _open_minilm,
     "hash": _open_hash,
     "static": _open_static,
 }
-_FROM_PLACE: Final[dict[str, Callable[[str], Encoder]]] = {"static": _open_static, "hf": _open_hf}
+_FROM_PLACE: Final[dict[str, Callable[[str, str], Encoder]]] = {"static": _open_static, "hf": _open_hf}
 
 
 def available_encoders() -> tuple[str, ...]:
@@ -52,26 +52,27 @@ def available_encoders() -> tuple[str, ...]:
     return tuple(_OPENERS)
 
 
-def open_encoder(encoder_id: str) -> Encoder:
+def open_encoder(encoder_id: str, device: str = "cpu") -> Encoder:
     """A new encoder that loads its model on first use: by its name, or as ``static:<folder>``, ``hf:<id or folder>``.
 
+    ``device``: torch's name of where the model computes; ``hash`` and ``static`` compute nothing that would gain by it.
     Raises InvalidInput for an unknown id, and when what the encoder needs is not installed.
     """
     if encoder_id in _OPENERS:
-        return _OPENERS[encoder_id]()
+        return _OPENERS[encoder_id](device)
     kind, _, place = encoder_id.partition(":")
     if place and kind in _FROM_PLACE:
-        return _FROM_PLACE[kind](place)
+        return _FROM_PLACE[kind](device, place)
     choices = (*available_encoders(), "static:FOLDER", "hf:FOLDER or hf:ID")
     raise InvalidInput(f"Unknown encoder {ascii(encoder_id)[:64]}.", hint=f"Use one of {', '.join(choices)}.")
 
 
-def open_only(*places: str) -> Callable[[str], Encoder]:
+def open_only(*places: str, device: str = "cpu") -> Callable[[str], Encoder]:
     """An ``open_encoder`` for a service: callers may not make it fetch a model, or look at a folder, of their own."""
 
     def opener(encoder_id: str) -> Encoder:
         if encoder_id in _OPENERS or encoder_id in places:
-            return open_encoder(encoder_id)
+            return open_encoder(encoder_id, device)
         served = ", ".join(dict.fromkeys([*available_encoders(), *places]))
         raise InvalidInput(
             f"The encoder {ascii(encoder_id)[:64]} is not served here.",

@@ -108,6 +108,16 @@ def test_another_encoder_starts_while_requests_queue_up_and_the_queue_has_an_end
     assert (alone.num_replicas, alone._deployment_config.autoscaling_config) == (1, None)
 
 
+def test_an_encoder_takes_the_share_of_a_gpu_that_is_set_and_none_otherwise(serve_encoder: ModuleType) -> None:
+    shared = serve_encoder.EncoderReplica.options(**serve_encoder.fleet_options(1, 7, 0.25))
+    assert shared.ray_actor_options == {"num_cpus": 0, "num_gpus": 0.25}
+    assert serve_encoder.EncoderReplica.options(**serve_encoder.fleet_options(1, 7)).ray_actor_options == {
+        "num_cpus": 0
+    }
+    with pytest.raises(ValidationError):
+        Settings(encoder_gpus=1.5)
+
+
 def test_the_config_file_names_the_application_and_the_default_address() -> None:
     config = yaml.safe_load(Path("serve_config.yaml").read_text(encoding="utf-8"))
     settings = Settings(host="127.0.0.1", port=8000)
