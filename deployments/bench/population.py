@@ -146,4 +146,5 @@ def _figures(
         "doubled": sum(max(0, counts[name] - distinct[name]) for name in counts),
         "rss_mib_first_half_max": max(course.rss_mib[:half], default=0.0),
         "rss_mib_second_half_max": max(course.rss_mib[half:], default=0.0),
+        "rss_mib_last_quarter_max": max(course.rss_mib[-max(1, half // 2) :], default=0.0),
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -89,17 +90,20 @@ def sizing_report(folder: Path, *, memories: int, seconds: float, progress: Prog
 
 
 def population_report(folder: Path, plan: PopulationPlan, *, is_small: bool, progress: Progress) -> Report:
-    """See ``deployments.bench.population``. Hosts have room for half as many again as are active."""
+    """See ``deployments.bench.population``. Hosts have room for half as many again as are active: ``room_mib``."""
     budget = SMALL if is_small else {}
     encoders = LocalEncoderPool()
 
     async def measured() -> tuple[dict[str, float], Any]:
         config = await complete_config(encoders, _ENCODER, dict(budget))
-        room = plan.active * 3 // 2 * MemoryState.create(config).allocated_bytes // ClusterSettings().shared_hosts
+        rooms = plan.active * 3 // 2 * MemoryState.create(config).allocated_bytes
+        room = rooms // ClusterSettings().shared_hosts
         backend = RayBackend(
             (folder / "volume").as_uri(), encoders, ClusterSettings(limits=HostLimits(resident_bytes_max=room))
         )
-        return await run_population(backend, config, plan, lambda: host_reports(_REPORT_TIMEOUT_S), progress.advance)
+        reports = partial(host_reports, _REPORT_TIMEOUT_S)
+        figures, errors = await run_population(backend, config, plan, reports, progress.advance)
+        return {**figures, "room_mib": rooms / MIB}, errors
 
     with simulated_nodes(NODES), contextlib.closing(encoders):
         figures, errors = asyncio.run(measured())
