@@ -109,10 +109,15 @@ class LocalStore:
 
     def _write_temporary(self, data: bytes) -> Path:
         temporary = self._root / _TEMPORARY / uuid.uuid4().hex
-        with temporary.open("xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+        try:
+            with temporary.open("xb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError:
+            # On a full disk a part of an object would take the room that the next small one needs.
+            temporary.unlink(missing_ok=True)
+            raise
         return temporary
 
     def _walk(self, folder: str) -> list[ListedObject]:

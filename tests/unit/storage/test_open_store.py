@@ -84,3 +84,4 @@ def test_a_full_disk_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         store.put("x", b"1")
     assert (raised.value.code, raised.value.retryable) == ("STORAGE_FULL", True)
     assert "Free space" in raised.value.hint
+    assert not list((tmp_path / "tmp").iterdir())
