@@ -7,6 +7,7 @@ reader and nothing grows. Order is kept, so that every run of a job sees the sam
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
@@ -27,6 +28,8 @@ ENCODED_ROWS: Final = 128
 _BLOCK_BYTES: Final = 1 << 20
 _GROUP_BYTES: Final = 32 << 20
 _GROUP_FILES: Final = 256
+_EXECUTOR: Final = "StreamingExecutor-"
+_EXECUTOR_ENDS_S: Final = 60.0
 _READ_CPUS: Final = 0.1
 # Cutting takes a whole core for an instant, and Ray Data starts nothing unless all stages fit beside each other.
 _ENCODE_CPUS: Final = 0.4
@@ -46,8 +49,18 @@ def ray_stream(plan: JobPlan, position: Position) -> Iterator[Sequence[PlacedRow
             num_cpus=_READ_CPUS,
         )
         encoded = with_keys(rows.repartition(target_num_rows_per_block=ENCODED_ROWS), plan)
-        for table in encoded.iter_batches(batch_size=plan.window_items, batch_format="pyarrow", prefetch_batches=1):
-            yield rows_of(table)
+        try:
+            for table in encoded.iter_batches(batch_size=plan.window_items, batch_format="pyarrow", prefetch_batches=1):
+                yield rows_of(table)
+        finally:
+            _wait_for_executor()
+
+
+def _wait_for_executor() -> None:
+    """Until Ray Data's own thread has ended: one that asks Ray for something after we left ends the process."""
+    for thread in threading.enumerate():
+        if thread.name.startswith(_EXECUTOR):
+            thread.join(_EXECUTOR_ENDS_S)
 
 
 def with_keys(rows: Any, plan: JobPlan) -> Any:
