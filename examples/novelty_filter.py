@@ -41,7 +41,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         volume = (Path(folder) / "volume").as_uri()
         asyncio.run(make_memory(volume))
-        ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
+        ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False)
         known = ray.data.from_items([{"text": text} for text in KNOWN])
         known.write_datasink(jobs.memory_sink("known", volume=volume))
         pile = ray.data.from_items([{"text": text} for text in PILE])
