@@ -151,6 +151,6 @@ export function attention(map) {
       h('caption', {}, 'Darker: the word leads to the pattern more strongly'),
       h('thead', {}, h('tr', {}, h('th', { scope: 'col' }, 'Pattern'), map.tokens.map((token) => h('th', { scope: 'col' }, token.word)))),
       h('tbody', {}, map.rows.map((row) => h('tr', {},
-        h('th', { scope: 'row' }, h('span', { class: 'number' }, percent(row.weight)), ' ', row.exemplar.text),
+        h('th', { scope: 'row' }, h('span', { class: 'clamp', title: row.exemplar.text }, h('span', { class: 'number' }, percent(row.weight)), ' ', row.exemplar.text)),
         row.word_weights.map((weight) => h('td', { class: `heat h${Math.round((5 * weight) / strongest)}` }, weight.toFixed(1))))))));
 }

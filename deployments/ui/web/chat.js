@@ -49,7 +49,7 @@ export async function chat(place) {
   }));
   fill(place,
     h('h1', {}, persona ? `Chat with ${persona.name}` : 'Chat with a memory'),
-    h('p', { class: 'muted' }, persona ? persona.role : 'It answers from what it learned and remembers what you say for this session.',
+    h('p', { class: 'muted' }, persona ? `${persona.role[0].toUpperCase()}${persona.role.slice(1)}.` : 'It answers from what it learned and remembers what you say for this session.',
       ` Answers are ${config.provider === 'none' ? 'put together from what was recalled; no language model is configured' : `written by ${config.model}`}.`),
     h('div', { class: 'card' },
       persona?.greeting && (talk.append(bubble('assistant', persona.greeting).element), null), talk,

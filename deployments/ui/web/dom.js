@@ -63,6 +63,12 @@ export function meter(label, value, text) {
   return h('div', { class: 'meter' }, h('span', {}, label), bar, h('span', { class: 'number' }, text));
 }
 
+/** What a memory answers, or why it does not. */
+export function answered(answer) {
+  const unsure = answer.patterns.length ? 'It is not sure enough to answer. This comes nearest:' : 'It has learned nothing that answers this.';
+  return h('p', { class: 'answer' }, answer.response || unsure);
+}
+
 export function percent(value) {
   return value > 0 && value < 0.001 ? '<0.1%' : `${(100 * value).toFixed(value < 0.1 ? 1 : 0)}%`;
 }

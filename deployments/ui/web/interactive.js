@@ -1,6 +1,6 @@
 // The same input into a memory that learns and into a static vector store, side by side.
 
-import { act, counted, field, fill, h, meter, number, percent, section } from './dom.js';
+import { act, answered, counted, field, fill, h, meter, number, percent, section } from './dom.js';
 import { call, config, get, memory, post } from './api.js';
 import { highlighted, timeline } from './charts.js';
 
@@ -46,7 +46,7 @@ export async function interactive(place) {
   };
   const infer = async () => {
     const [own, answer] = await Promise.all([vector(), post(memory(name, '/infer'), { prompt: text.value, pattern_limit: 3 })]);
-    fill(left, h('p', { class: 'answer' }, answer.response || 'It has learned nothing that answers this.'), meter('confidence', answer.confidence, answer.confidence.toFixed(2)),
+    fill(left, answered(answer), meter('confidence', answer.confidence, answer.confidence.toFixed(2)),
       h('ul', { class: 'small' }, answer.patterns.map((match) => h('li', {}, `${percent(match.weight)} ${match.exemplars[0].text}`))));
     const found = nearest(rows, own).slice(0, 3);
     fill(right, found.length ? h('ol', {}, found.map((row) => h('li', {}, h('span', { class: 'number' }, row.score.toFixed(2)), ' ', row.text))) : h('p', {}, 'No rows.'),

@@ -1,6 +1,6 @@
 // One memory: teach it, ask it, and see what it made of it.
 
-import { act, ask, clock, counted, field, fill, h, meter, number, percent, say, section, showError, when } from './dom.js';
+import { act, answered, ask, clock, counted, field, fill, h, meter, number, percent, say, section, showError, when } from './dom.js';
 import { get, memory, post } from './api.js';
 import { attention, highlighted, patternMap, retention, sparkline, timeline } from './charts.js';
 
@@ -86,7 +86,7 @@ function askForm(name) {
     const [answer, map] = await Promise.all([
       post(memory(name, '/infer'), { prompt: question.value }),
       post(memory(name, '/attention'), { query: question.value, top_k: 5 })]);
-    fill(told, h('p', { class: 'answer' }, answer.response || 'It has learned nothing that answers this.'),
+    fill(told, answered(answer),
       meter('confidence', answer.confidence, answer.confidence.toFixed(2)),
       h('h3', {}, 'Attention'), attention(map));
   }));
@@ -113,7 +113,7 @@ async function drawPatterns(name, parts) {
   fill(parts.map, patternMap(map), h('p', { class: 'muted small' }, `${number(map.points.length)} of ${number(map.pattern_count)} patterns; the axes show ${percent(map.variance_shown)} of their spread.`));
   const strongest = explained.patterns[0]?.strength || 1;
   fill(parts.patterns, explained.patterns.length ? h('ol', { class: 'patterns' }, explained.patterns.map((pattern) => h('li', {},
-    meter(pattern.description || `pattern ${pattern.pattern}`, pattern.strength / strongest, `${pattern.activation_count}x`), h('p', { class: 'small' }, pattern.exemplar.text))))
+    meter(pattern.description || `pattern ${pattern.pattern}`, pattern.strength / strongest, `${pattern.activation_count}x`), h('p', { class: 'small clamp', title: pattern.exemplar.text }, pattern.exemplar.text))))
     : h('p', { class: 'muted' }, 'No patterns yet.'));
 }
 
