@@ -67,7 +67,7 @@ def with_keys(rows: Any, plan: JobPlan) -> Any:
     """The dataset with the keys of each text, made by a pool of encoders."""
     return rows.map_batches(
         TextEncoder,
-        fn_constructor_args=(plan.encoder,),
+        fn_constructor_args=(plan.encoder, "cuda" if plan.gpus else "cpu"),
         batch_size=ENCODED_ROWS,
         batch_format="pyarrow",
         compute=ActorPoolStrategy(size=plan.encoders or encoders_here(plan.gpus)),

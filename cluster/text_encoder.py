@@ -11,14 +11,17 @@ from memory_core.errors import Conflict
 
 
 class TextEncoder:
-    """Adds keys to tables of texts. Conflict (ENCODER_MISMATCH) when this node has another version of the encoder."""
+    """Adds keys to tables of texts. Conflict (ENCODER_MISMATCH) when this node has another version of the encoder.
 
-    def __init__(self, wanted: EncoderInfo) -> None:
+    ``device``: torch's name of where it computes.
+    """
+
+    def __init__(self, wanted: EncoderInfo, device: str = "cpu") -> None:
         import torch
 
         # As many processes as cores: threads in each would only wait for one another.
         torch.set_num_threads(1)
-        self._encoder = open_encoder(wanted.encoder_id)
+        self._encoder = open_encoder(wanted.encoder_id, device)
         if self._encoder.fingerprint != wanted.fingerprint:
             raise Conflict(
                 f"This node has another version of the encoder {wanted.encoder_id}.",
