@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(300)]
 
 CALLERS = 400
 # Above what the ingress encodes by itself.
-TEXT = " ".join(f"Sentence number {number} says a little." for number in range(400))
+TEXT = " ".join(f"Sentence number {number} says a little." for number in range(100))
 
 
 @pytest.fixture
