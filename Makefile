@@ -9,9 +9,10 @@ SOURCES := memory_core cluster deployments
 EXTRAS := minilm,s3,jobs,chat,dev
 PYTEST_ARGS ?=
 
-# pip would otherwise spend minutes compiling modules that are never imported. What every process of a cluster loads is
-# compiled on its own: where Python may not write bytecode, each would spend seconds on it at every start.
-COMPILED := numpy pandas pyarrow ray/data torch
+# pip would spend minutes compiling modules that are never imported; what a service loads is compiled by loading it. Each
+# of its processes would else compile that anew, seconds of a core each, where Python was told to write no bytecode.
+unexport PYTHONDONTWRITEBYTECODE
+LOADED := deployments.app, deployments.cli.app, memory_core.encoding.minilm, cluster.ray_datasets, ray.data, pandas, pyarrow
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check
 
 # A stamp alone cannot tell that an environment was moved, emptied or half installed: ask the environment itself.
@@ -41,7 +42,7 @@ $(STAMP): pyproject.toml requirements.lock
 	@$(PIP_INSTALL) $(TORCH)
 	@echo "==> Installing neural-memory and its tools, at the versions of requirements.lock"
 	@$(PIP_INSTALL) -e '.[$(EXTRAS)]' -c requirements.lock
-	@cd $(VENV)/lib/python3*/site-packages && "$(CURDIR)/$(BIN)/python" -m compileall -q -j 0 -x '/tests?/|testing/' $(COMPILED)
+	@$(BIN)/python -W ignore -c 'import $(LOADED)'
 	@touch $@
 	@echo "==> Ready: $(BIN)/neural-memory --help"
 
