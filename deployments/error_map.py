@@ -10,6 +10,7 @@ from memory_core import errors
 
 RETRY_AFTER_DEFAULT_S: Final = 1.0
 CHALLENGE: Final = "challenge"
+_SERVER_ERRORS_FROM: Final = 500
 
 HTTP_STATUS: Final[dict[type[errors.NeuralMemoryError], int]] = {
     errors.NotFound: 404,
@@ -91,10 +92,17 @@ def error_body(error: errors.NeuralMemoryError, request_id: str) -> dict[str, An
 
 
 def error_from_answer(status: int, body: object) -> errors.NeuralMemoryError:
-    """Rebuild the error that a service answered with; a foreign body becomes Unavailable or Internal by its status."""
+    """Rebuild the error that a service answered with; a foreign body becomes Unavailable or Internal by its status.
+
+    The service says what went wrong in it with a body. A 5xx without one is of a front whose process behind it went.
+    """
     inner = body.get("error") if isinstance(body, Mapping) else None
     if not isinstance(inner, Mapping):
-        inner = {"message": f"The server answered {status} without an error body.", "hint": "Check the URL."}
+        message = f"The server answered {status} without an error body."
+        if status >= _SERVER_ERRORS_FROM:
+            hint = "Try again; if it stays so, check the URL."
+            return errors.Unavailable(message, hint=hint, retry_after_s=RETRY_AFTER_DEFAULT_S)
+        inner = {"message": message, "hint": "Check the URL."}
     code = str(inner.get("code") or "")
     kind = _KIND_BY_CODE.get(code) or _KIND_BY_STATUS.get(status, errors.Internal)
     return kind(

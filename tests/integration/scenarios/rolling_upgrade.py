@@ -71,6 +71,8 @@ async def run(settings: Settings, processes: ServiceProcesses) -> dict[str, Any]
         await service.create_chosen(name, dict(SMALL))
     load = Load(settings.base_url)
     clients = [asyncio.create_task(load.client(name)) for name in NAMES]
+    while not all(load.positions.values()):
+        await asyncio.sleep(0.2)
     await asyncio.sleep(BETWEEN_S)
     old, before = set(processes.pids("ingress")), acknowledged(load)
     # What a new version changes most: what every process of the application is made with.

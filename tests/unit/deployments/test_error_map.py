@@ -62,8 +62,10 @@ def test_only_errors_that_can_pass_say_when_to_retry() -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "kind"), [(502, errors.Unavailable), (418, errors.Internal), (500, errors.Internal)]
+    ("status", "kind"), [(502, errors.Unavailable), (418, errors.Internal), (500, errors.Unavailable)]
 )
 def test_a_foreign_answer_becomes_an_error_by_its_status(status: int, kind: type[NeuralMemoryError]) -> None:
     for body in (None, "text", {"detail": "other shape"}):
-        assert type(error_from_answer(status, body)) is kind
+        found = error_from_answer(status, body)
+        assert type(found) is kind
+        assert (found.retry_after_s is not None) == found.retryable
