@@ -96,6 +96,8 @@ def service(target: str, volumes: dict[Path, str], variables: dict[str, str]) ->
 
 def stop(running: subprocess.Popen[bytes]) -> None:
     """As an engine does: the stop signal to the container's first process, which is tini."""
+    if running.poll() is not None:
+        return
     for process in psutil.Process(running.pid).children(recursive=True):
         if process.name() == "tini":
             process.terminate()
