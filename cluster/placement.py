@@ -39,6 +39,11 @@ class Needs:
         """True when not every node will do."""
         return bool(self.gpus or self.labels or self.ram_bytes or self.avoid_node)
 
+    @property
+    def label_selector(self) -> dict[str, str]:
+        """The labels that its node must have, by their keys."""
+        return dict(label.split("=", 1) for label in self.labels)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeFacts:
@@ -71,13 +76,7 @@ class Pool:
     def place(self, uid: str, spec: PlacementSpec) -> Place:
         """Where the memory with this uid lives."""
         if spec.is_alone or spec.ram_mib * _MIB > self.room_bytes:
-            needs = Needs(
-                gpus=spec.gpus,
-                accelerator=spec.accelerator,
-                labels=spec.labels,
-                strategy=spec.strategy,
-                ram_bytes=spec.ram_mib * _MIB,
-            )
+            needs = _needs_of(spec, spec.strategy)
             reasons = (*self._why_alone(spec), f"Ray chooses the node: {spec.strategy}.")
             return Place(actor_name=f"memory:{self.volume_id}:{uid}", is_shared=False, needs=needs, reasons=reasons)
         slot = slot_of(uid, self.hosts)
@@ -91,13 +90,7 @@ class Pool:
 
     def standby_place(self, uid: str, spec: PlacementSpec) -> Place:
         """Where the standby of the memory with this uid lives: on a node that is as good, and not the owner's."""
-        needs = Needs(
-            gpus=spec.gpus,
-            accelerator=spec.accelerator,
-            labels=spec.labels,
-            strategy="spread",
-            ram_bytes=spec.ram_mib * _MIB,
-        )
+        needs = _needs_of(spec, "spread")
         reasons = ("Its standby is on another node than its owner.",)
         return Place(actor_name=f"standby:{self.volume_id}:{uid}", is_shared=False, needs=needs, reasons=reasons)
 
@@ -123,11 +116,7 @@ def unmet(needs: Needs, nodes: Sequence[NodeFacts]) -> str | None:
     """What a process waits for (``needs 1 GPU``), or None when some node has it free."""
     if not needs.is_demanding:
         return None
-    fitting = [
-        node
-        for node in nodes
-        if _has_labels(node, needs.labels) and (not needs.avoid_node or node.node_id != needs.avoid_node)
-    ]
+    fitting = [node for node in nodes if _may_be_on(node, needs)]
     if any(_fits(needs, node.free) for node in fitting):
         return None
     verb = "waits for" if any(_fits(needs, node.total) for node in fitting) else "needs"
@@ -156,17 +145,16 @@ class FanOut:
 
     def unmet(self, nodes: Sequence[NodeFacts]) -> str | None:
         """What they wait for, ``needs 16 times 1 GPU, of which 4 fit now``; None when all fit at once."""
-        fitting = [node for node in nodes if _has_labels(node, self.needs.labels)]
-        room = sum(self._room(node.free) for node in fitting)
-        if not self.bundle or room >= self.count:
+        if not self.bundle:
+            return None
+        room = sum(self._room(node.free) for node in nodes if _may_be_on(node, self.needs))
+        if room >= self.count:
             return None
         return f"needs {self.count} times {_told(self.needs)}, of which {room} fit now"
 
     def _room(self, free: Mapping[str, float]) -> int:
         """How many of them a node takes."""
-        return (
-            min(int(free.get(resource, 0) / amount) for resource, amount in self.bundle.items()) if self.bundle else 0
-        )
+        return min(int(free.get(resource, 0) / amount) for resource, amount in self.bundle.items())
 
 
 def _fits(needs: Needs, resources: Mapping[str, float]) -> bool:
@@ -174,9 +162,19 @@ def _fits(needs: Needs, resources: Mapping[str, float]) -> bool:
     return has_type and resources.get("GPU", 0) >= needs.gpus and resources.get("memory", 0) >= needs.ram_bytes
 
 
-def _has_labels(node: NodeFacts, labels: tuple[str, ...]) -> bool:
-    wanted = dict(label.split("=", 1) for label in labels)
-    return all(node.labels.get(key) == value for key, value in wanted.items())
+def _may_be_on(node: NodeFacts, needs: Needs) -> bool:
+    has_labels = all(node.labels.get(key) == value for key, value in needs.label_selector.items())
+    return has_labels and (not needs.avoid_node or node.node_id != needs.avoid_node)
+
+
+def _needs_of(spec: PlacementSpec, strategy: Strategy) -> Needs:
+    return Needs(
+        gpus=spec.gpus,
+        accelerator=spec.accelerator,
+        labels=spec.labels,
+        strategy=strategy,
+        ram_bytes=spec.ram_mib * _MIB,
+    )
 
 
 def _told(needs: Needs) -> str:

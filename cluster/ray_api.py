@@ -73,7 +73,7 @@ def _scheduling(needs: Needs) -> dict[str, Any]:
     if needs.labels or needs.avoid_node:
         # What takes nothing at all is no demand for the autoscaler.
         options["num_cpus"] = _CPU_SHARE
-        options["label_selector"] = dict(label.split("=", 1) for label in needs.labels)
+        options["label_selector"] = needs.label_selector
     if needs.avoid_node:
         options["label_selector"][_NODE_LABEL] = f"!{needs.avoid_node}"
     if needs.ram_bytes:
@@ -106,7 +106,7 @@ def nodes_for(fan_out: FanOut, timeout_s: float) -> list[str] | None:
     Until then they are demand that an autoscaler sees. The reservation is given back at once: who starts them says
     which node is meant for which, and goes elsewhere if somebody was quicker.
     """
-    labels = dict(label.split("=", 1) for label in fan_out.needs.labels)
+    labels = fan_out.needs.label_selector
     group = placement_group(
         [fan_out.bundle] * fan_out.count,
         strategy=fan_out.ray_strategy,

@@ -100,7 +100,7 @@ class Resident:
     async def read(self, method: str, args: tuple[Any, ...], options: dict[str, Any], fingerprint: str | None) -> Any:
         """Call a method of the writer that changes no state."""
         writer = await self._writer()
-        require_same_encoder(writer.config, fingerprint)
+        require_same_encoder(writer.name, writer.config, fingerprint)
         return await _in_thread(self._threads.reads, lambda: getattr(writer, method)(*args, **options))
 
     async def write(self, method: str, args: tuple[Any, ...], options: dict[str, Any], fingerprint: str | None) -> Any:
@@ -146,7 +146,7 @@ class Resident:
         try:
             async with self._at_once:
                 writer = await self._writer()
-                require_same_encoder(writer.config, fingerprint)
+                require_same_encoder(writer.name, writer.config, fingerprint)
                 return await _in_thread(self._threads.writes, lambda: getattr(writer, method)(*args, **options))
         except Fenced as error:
             # This process may be a zombie beside its successor: it must not claim the memory back.
@@ -181,11 +181,11 @@ def _has_ended(opening: asyncio.Task[MemoryWriter]) -> bool:
     return opening.done() and (opening.exception() is not None or not opening.result().is_usable)
 
 
-def require_same_encoder(config: MemoryConfig, fingerprint: str | None) -> None:
+def require_same_encoder(name: MemoryName, config: MemoryConfig, fingerprint: str | None) -> None:
     """Conflict (ENCODER_MISMATCH) when keys are of another encoder than the memory's."""
     if fingerprint is not None and fingerprint != config.encoder_fingerprint:
         raise Conflict(
-            f"The memory was made with another version of encoder {config.encoder}.",
+            f"Memory {name} was made with another version of encoder {config.encoder}.",
             code="ENCODER_MISMATCH",
             hint="Serve the encoder it was made with: keys of another one mean nothing to it.",
         )

@@ -104,7 +104,7 @@ class StandbyHost(MemoryHost):
             return await self.read(self._tenant, method, *args, fingerprint=fingerprint, context=context)
         with self._watch.call(self._tenant, "read_behind", method, context) as watched:
             follower = self._follower()
-            require_same_encoder(follower.config, fingerprint)
+            require_same_encoder(self._tenant.name, follower.config, fingerprint)
             loop = asyncio.get_running_loop()
             watched.result = await loop.run_in_executor(self._threads.reads, lambda: getattr(follower, method)(*args))
         return watched.result

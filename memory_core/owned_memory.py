@@ -24,7 +24,7 @@ from memory_core.lifecycle.effects import HeadKind
 from memory_core.lifecycle.rhythm import Unsaved
 from memory_core.progress import OnProgress
 from memory_core.recent import RecentEvents
-from memory_core.replay import Groups, Replay, load, marks_of, replayed
+from memory_core.replay import Groups, Replay, marks_of, replayed
 from memory_core.results import ConsolidateResult, EncodedText, ForgetReceipt, ForgetSelection
 from memory_core.state import MemoryState, StateParts
 from memory_core.storage.blobs import BlobRef
@@ -38,6 +38,7 @@ from memory_core.storage.object_store import ObjectStore
 from memory_core.storage.records import JournalRecord, pack_frame
 from memory_core.storage.retention import expired
 from memory_core.storage_results import RetentionPolicy
+from memory_core.stored_states import load_state
 
 Clock = Callable[[], datetime]
 T = TypeVar("T")
@@ -267,7 +268,7 @@ class OwnedMemory:
             )
         lineage = branched(found.snapshot.lineage, _fresh_branch())
         snapshot = replace(found.snapshot, lineage=lineage)
-        state = load(self.files, self.config, snapshot, self._device)
+        state = load_state(self.files.store, self.config, snapshot, self._device, of=self.name)
         if not restore_momentum:
             state.drop_momentum()
         self.candidate = Candidate(state, snapshot.seq, lineage, snapshot if restore_momentum else None)

@@ -72,7 +72,7 @@ def require_sound_state(store: ObjectStore, head: ArchiveHead) -> None:
 
 def load_archived(store: ObjectStore, head: ArchiveHead) -> MemoryState:
     """The state of which a manifest speaks, from shared blobs."""
-    return load_state(store, MemoryConfig.from_dict(head.config), snapshot_of(head))
+    return load_state(store, MemoryConfig.from_dict(head.config), snapshot_of(head), of="the archive")
 
 
 def json_lines(head: ArchiveHead, state: MemoryState) -> bytes:

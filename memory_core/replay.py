@@ -8,14 +8,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from memory_core.config import MemoryConfig
-from memory_core.errors import CorruptData
 from memory_core.learner import BrokeTogether, Learner, Marks
 from memory_core.lifecycle.answers import AnswerTable
-from memory_core.state import MemoryState, StateParts
-from memory_core.storage.manifest import Head, Snapshot
+from memory_core.storage.manifest import Head
 from memory_core.storage.memory_view import MemoryView
 from memory_core.storage.records import JournalRecord
+from memory_core.stored_states import load_state
 
 Groups = Sequence[Sequence[JournalRecord]]
 
@@ -74,7 +72,8 @@ def replayed(view: MemoryView, head: Head, groups: Groups, marks: Marks, device:
     snapshot, answers = head.snapshot, AnswerTable()
     if head.answers is not None:
         answers = AnswerTable.from_json(view.read_bytes(head.answers))
-    learner = Learner(load(view, head.config, snapshot, device), snapshot.seq, snapshot.lineage, answers)
+    state = load_state(view.store, head.config, snapshot, device, of=view.name)
+    learner = Learner(state, snapshot.seq, snapshot.lineage, answers)
     for group in groups:
         learner.replay(group, marks)
     return learner
@@ -83,19 +82,3 @@ def replayed(view: MemoryView, head: Head, groups: Groups, marks: Marks, device:
 def marks_of(head: Head, groups: Groups) -> Marks:
     """What a head and groups of its journal say about records."""
     return Marks(frozenset(head.skipped), frozenset(head.singly)).with_journal(groups)
-
-
-def load(view: MemoryView, config: MemoryConfig, snapshot: Snapshot, device: str) -> MemoryState:
-    """The state of a snapshot. NotFound or CorruptData."""
-    groups = view.read_groups(snapshot)
-    if groups is None:
-        state = MemoryState.create(config, device)
-    else:
-        state = MemoryState.from_parts(config, StateParts(groups, snapshot.header), device)
-    if state.weight_hash() != snapshot.weight_hash:
-        raise CorruptData(
-            "The loaded state does not match its manifest's weight hash.",
-            hint="Open it with the version that wrote it, or restore another checkpoint.",
-            uid=view.uid,
-        )
-    return state

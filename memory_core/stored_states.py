@@ -35,11 +35,13 @@ class StoredStates:
     def load(self, name: MemoryName, tag: Tag) -> MemoryState:
         """The state under a tag; NotFound or CorruptData."""
         found = self._shelf.find(name, tag)
-        return load_state(self._store, found.config, found.snapshot, self._device)
+        return load_state(self._store, found.config, found.snapshot, self._device, of=name)
 
 
-def load_state(store: ObjectStore, config: MemoryConfig, snapshot: Snapshot, device: str = "cpu") -> MemoryState:
-    """The state of a snapshot, every hash checked; CorruptData when something of it does not fit."""
+def load_state(
+    store: ObjectStore, config: MemoryConfig, snapshot: Snapshot, device: str = "cpu", *, of: str
+) -> MemoryState:
+    """The state of a snapshot, every hash checked. ``of``: whose it is; CorruptData names that when it does not fit."""
     if snapshot.blobs is None:
         state = MemoryState.create(config, device)
     else:
@@ -47,7 +49,7 @@ def load_state(store: ObjectStore, config: MemoryConfig, snapshot: Snapshot, dev
         state = MemoryState.from_parts(config, StateParts(groups, snapshot.header), device)
     if state.weight_hash() != snapshot.weight_hash:
         raise CorruptData(
-            "A stored state does not match the weight hash of its manifest.",
+            f"The stored state of {of} does not match the weight hash of its manifest.",
             hint="Use another checkpoint, or the version that wrote it.",
         )
     return state

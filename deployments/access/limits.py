@@ -39,7 +39,8 @@ class Rates:
 
         More than ``burst`` at once passes a full bucket and leaves it in debt: a batch delays what follows.
         """
-        burst, per_s = burst / self._sharers(), per_s / self._sharers()
+        sharers = self._sharers()
+        burst, per_s = burst / sharers, per_s / sharers
         bucket = self._bucket(name, burst)
         now_s = self._clock_s()
         bucket.tokens = min(burst, bucket.tokens + (now_s - bucket.at_s) * per_s)

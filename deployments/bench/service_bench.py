@@ -25,6 +25,7 @@ from deployments.http_client import RemoteBackend
 from deployments.memory_spec import complete_config
 from deployments.ports import free_port
 from deployments.settings import MIB, Settings
+from memory_core.config import MemoryConfig
 from memory_core.encoding.registry import LocalEncoderPool
 from memory_core.ids import EncoderId, MemoryName
 from memory_core.state import MemoryState
@@ -68,14 +69,16 @@ def sizing_report(folder: Path, *, memories: int, seconds: float, progress: Prog
     settings = ClusterSettings(limits=HostLimits(resident_bytes_max=ROOM_MIB * MIB))
     encoders = LocalEncoderPool()
 
-    async def cost() -> CallCost:
-        backend = RayBackend((folder / "one-node").as_uri(), encoders, settings)
+    async def opened(volume: str) -> tuple[RayBackend, MemoryConfig]:
         config = await complete_config(encoders, _ENCODER, {})
+        return RayBackend((folder / volume).as_uri(), encoders, settings), config
+
+    async def cost() -> CallCost:
+        backend, config = await opened("one-node")
         return await measure_cost(backend, config, seconds=seconds, advance=progress.advance)
 
     async def compared(found: CallCost) -> dict[str, float]:
-        backend = RayBackend((folder / "two-nodes").as_uri(), encoders, settings)
-        config = await complete_config(encoders, _ENCODER, {})
+        backend, config = await opened("two-nodes")
         return await compare(backend, config, found, memories=memories, seconds=seconds, advance=progress.advance)
 
     with contextlib.closing(encoders):

@@ -93,7 +93,7 @@ class MemoryFiles(MemoryView):
 
     def require_newest(self) -> None:
         """Fenced when a newer writer claimed the memory, or it was deleted."""
-        epochs.require_newest(self._store, self.uid, self.epoch)
+        epochs.require_newest(self.store, self.uid, self.epoch)
 
     def newest_head(self) -> Head:
         """Where recovery starts. Fenced when a newer writer has published one already."""
@@ -107,7 +107,7 @@ class MemoryFiles(MemoryView):
     def runs_back_to(self, seq: Seq) -> Iterator[HeadRun]:
         """Stored heads from which a position may be reached, newest first, each with the groups that lead there."""
         later: Head | None = None
-        for key in reversed([item.key for item in self._store.list_objects(keys.heads(self.uid))]):
+        for key in reversed([item.key for item in self.store.list_objects(keys.heads(self.uid))]):
             try:
                 head = self.read_head(key)
             except NotFound:
@@ -122,7 +122,7 @@ class MemoryFiles(MemoryView):
         for run in head.runs:
             is_open = later is not None and run.last_seq is None
             end_segment = later.runs[-1].first_segment if later is not None and is_open else None
-            for group in read_run(self._store, self.uid, run, end_segment):
+            for group in read_run(self.store, self.uid, run, end_segment):
                 if group[0].observations and group[0].first_seq > seq:
                     return groups
                 groups.append(group)
@@ -136,7 +136,7 @@ class MemoryFiles(MemoryView):
         """The instant that a recovery starts from this head."""
         self._require_fresh_pin()
         key = keys.head(self.uid, head.epoch, head.number)
-        if not create_document(self._store, key, "head", head.to_dict()):
+        if not create_document(self.store, key, "head", head.to_dict()):
             raise Fenced("This epoch's head exists already.", hint="Reopen the memory.", epoch=self.epoch)
         self._kept = (*self._kept, head)[-2:]
         self.unpin()
@@ -153,7 +153,7 @@ class MemoryFiles(MemoryView):
     def write_private(self, number: int, groups: Mapping[str, TensorGroup], facts: StateFacts) -> Snapshot:
         """Store a state for head ``number`` alone."""
         blobs = {
-            group: put_private(self._store, self._state_key(number, f"{group}.safetensors"), pack_group(tensors))
+            group: put_private(self.store, self._state_key(number, f"{group}.safetensors"), pack_group(tensors))
             for group, tensors in groups.items()
         }
         return facts.to_snapshot(blobs)
@@ -164,13 +164,13 @@ class MemoryFiles(MemoryView):
         snapshot = facts.to_snapshot({group: shared_ref(data) for group, data in packed.items()})
         self.pin(snapshot)
         for group, ref in (snapshot.blobs or {}).items():
-            put_shared(self._store, ref, packed[group])
+            put_shared(self.store, ref, packed[group])
         return snapshot
 
     def pin(self, snapshot: Snapshot) -> None:
         """Keep a snapshot's shared blobs until the next head is published, or another one is pinned."""
         self.unpin()
-        self._pin = pin(self._store, [ref.key for ref in (snapshot.blobs or {}).values() if ref.is_shared])
+        self._pin = pin(self.store, [ref.key for ref in (snapshot.blobs or {}).values() if ref.is_shared])
 
     def unpin(self) -> None:
         """What was pinned is published, or will not be."""
@@ -180,50 +180,50 @@ class MemoryFiles(MemoryView):
 
     def write_answers(self, number: int, data: bytes) -> BlobRef:
         """Store the table of idempotent answers for head ``number``."""
-        return put_private(self._store, self._state_key(number, "answers.json"), data)
+        return put_private(self.store, self._state_key(number, "answers.json"), data)
 
     def publish_checkpoint(self, checkpoint: Checkpoint) -> None:
         """Conflict (CHECKPOINT_EXISTS) when the tag is taken."""
         self._require_fresh_pin()
         key = keys.checkpoint(self.uid, checkpoint.tag)
-        if not create_document(self._store, key, "checkpoint", checkpoint.to_dict()):
-            raise checkpoint_exists(self._name, checkpoint.tag)
+        if not create_document(self.store, key, "checkpoint", checkpoint.to_dict()):
+            raise checkpoint_exists(self.name, checkpoint.tag)
 
     def has_checkpoint(self, tag: Tag) -> bool:
         """True when the tag is taken."""
-        return self._store.exists(keys.checkpoint(self.uid, tag))
+        return self.store.exists(keys.checkpoint(self.uid, tag))
 
     def prune(self) -> None:
         """Delete what neither of the two newest heads reaches, of this and older epochs only."""
-        for key in (item.key for item in self._store.list_objects(keys.heads(self.uid))):
+        for key in (item.key for item in self.store.list_objects(keys.heads(self.uid))):
             if key < self._head_key(self._kept[0]):
-                self._store.delete(key)
+                self.store.delete(key)
         self._prune_states()
         if self._kept[0].runs:
-            delete_segments_before(self._store, self.uid, self._kept[0].runs[0])
+            delete_segments_before(self.store, self.uid, self._kept[0].runs[0])
 
     def periodic_versions(self) -> list[Checkpoint]:
         """Versions that nobody asked for, newest first."""
         prefix = keys.checkpoints(self.uid) + PERIODIC_PREFIX
-        listed = [item.key for item in self._store.list_objects(prefix)]
-        found = [read_document(self._store, key, "checkpoint", Checkpoint.from_dict) for key in listed]
+        listed = [item.key for item in self.store.list_objects(prefix)]
+        found = [read_document(self.store, key, "checkpoint", Checkpoint.from_dict) for key in listed]
         return sorted(found, key=lambda item: (item.epoch, item.number), reverse=True)
 
     def delete_version(self, tag: Tag) -> None:
         """Unpublish a version; its blobs stay for the garbage collection."""
-        self._store.delete(keys.checkpoint(self.uid, tag))
+        self.store.delete(keys.checkpoint(self.uid, tag))
 
     def drop_versions(self, tags: Sequence[Tag]) -> None:
         """Unpublish versions, and delete their blobs where nothing else names them."""
         found = {keys.checkpoint(self.uid, tag) for tag in tags}
-        dropped = {blob for key in found for blob in shared_blobs(self._store, key)}
+        dropped = {blob for key in found for blob in shared_blobs(self.store, key)}
         for key in sorted(found):
-            self._store.delete(key)
-        delete_unreached(self._store, dropped)
+            self.store.delete(key)
+        delete_unreached(self.store, dropped)
 
     def retention(self, otherwise: RetentionPolicy) -> RetentionPolicy:
         """The memory's policy, or ``otherwise`` when it has no rule."""
-        policy = read_policy(self._store, self.uid)
+        policy = read_policy(self.store, self.uid)
         return policy if policy.has_rule else otherwise
 
     def purge(self) -> None:
@@ -233,9 +233,9 @@ class MemoryFiles(MemoryView):
         """
         self._kept = self._kept[-1:]
         newest = self._head_key(self._kept[0])
-        older = [item.key for item in self._store.list_objects(keys.heads(self.uid)) if item.key < newest]
-        dropped = {key for head in older for key in blobs_of_head(self._store, head)}
-        delete_unreached(self._store, dropped, frozenset(older))
+        older = [item.key for item in self.store.list_objects(keys.heads(self.uid)) if item.key < newest]
+        dropped = {key for head in older for key in blobs_of_head(self.store, head)}
+        delete_unreached(self.store, dropped, frozenset(older))
         self.prune()
 
     def close(self) -> None:
@@ -250,9 +250,9 @@ class MemoryFiles(MemoryView):
     def _prune_states(self) -> None:
         reached = {ref.key for head in self._kept for ref in _private_refs(head)}
         newest = self._state_key(self._number + 1, "")
-        for key in (item.key for item in self._store.list_objects(keys.states(self.uid))):
+        for key in (item.key for item in self.store.list_objects(keys.states(self.uid))):
             if key < newest and key not in reached:
-                self._store.delete(key)
+                self.store.delete(key)
 
     def _head_key(self, head: Head) -> str:
         return keys.head(self.uid, head.epoch, head.number)

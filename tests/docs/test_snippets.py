@@ -47,6 +47,15 @@ def run_page(page: Path, folder: Path, port: int, *, slow: bool = False) -> None
         run_snippet(snippet, folder, given, timeout_s=TIMEOUT_S * (2 if slow else 1))
 
 
+def run_served(page: Path, folder: Path, *, slow: bool = False) -> None:
+    """Run a page that starts a service, and end that."""
+    port = free_port()
+    try:
+        run_page(page, folder, port, slow=slow)
+    finally:
+        stop(port, folder)
+
+
 def run_snippet(snippet: Snippet, folder: Path, given: dict[str, str], *, timeout_s: float = TIMEOUT_S) -> None:
     program = [sys.executable, "-c"] if snippet.language in PYTHON else ["bash", "-c"]
     done = subprocess.run(
@@ -75,11 +84,7 @@ def test_the_snippets_of_a_page_run(page: Path, tmp_path: Path) -> None:
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("page", SERVED, ids=lambda page: page.name)
 def test_the_snippets_of_a_page_that_starts_a_service_run(page: Path, tmp_path: Path) -> None:
-    port = free_port()
-    try:
-        run_page(page, tmp_path, port)
-    finally:
-        stop(port, tmp_path)
+    run_served(page, tmp_path)
 
 
 @pytest.mark.ray
@@ -87,11 +92,7 @@ def test_the_snippets_of_a_page_that_starts_a_service_run(page: Path, tmp_path: 
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("page", SLOW, ids=lambda page: page.name)
 def test_the_snippets_of_a_page_run_with_those_that_take_long(page: Path, tmp_path: Path) -> None:
-    port = free_port()
-    try:
-        run_page(page, tmp_path, port, slow=True)
-    finally:
-        stop(port, tmp_path)
+    run_served(page, tmp_path, slow=True)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -122,6 +122,13 @@ def standing(backend: RayBackend, status: str, seq: int | None = None) -> Callab
     return holds
 
 
+async def followed(backend: RayBackend) -> None:
+    """A memory with one observation, which its standby knows."""
+    await backend.create(NAME, small_config(placement=WITH_STANDBY))
+    await learn(backend, "one")
+    await until(standing(backend, "follows", 1))
+
+
 async def test_a_standby_on_another_node_follows_and_answers_behind(backend: RayBackend, cluster: SomeNodes) -> None:
     await backend.create(NAME, small_config(placement=WITH_STANDBY))
     assert (await backend.infer(NAME, "What is the ferry?", ANY)).served_by == "owner"  # there is none yet
@@ -154,9 +161,7 @@ async def test_it_takes_over_with_the_next_epoch_and_loses_nothing(backend: RayB
 
 async def test_it_goes_back_to_following_once_its_owner_is_back(backend: RayBackend, cluster: SomeNodes) -> None:
     cluster.is_home_back = False
-    await backend.create(NAME, small_config(placement=WITH_STANDBY))
-    await learn(backend, "one")
-    await until(standing(backend, "follows", 1))
+    await followed(backend)
     cluster.kill("host:")
     assert await learn(backend, "two") == 2
     cluster.is_home_back = True
@@ -170,9 +175,7 @@ async def test_an_owner_that_ended_for_good_is_made_again_and_the_memory_goes_ho
     backend: RayBackend, cluster: SomeNodes
 ) -> None:
     cluster.is_home_back = False
-    await backend.create(NAME, small_config(placement=WITH_STANDBY))
-    await learn(backend, "one")
-    await until(standing(backend, "follows", 1))
+    await followed(backend)
     cluster.kill("host:")  # nobody restarts it, as after a drain
     assert await learn(backend, "two") == 2
 
@@ -190,9 +193,7 @@ async def test_losing_the_standby_after_a_takeover_brings_the_owner_back(
     backend: RayBackend, cluster: SomeNodes
 ) -> None:
     cluster.is_home_back = False
-    await backend.create(NAME, small_config(placement=WITH_STANDBY))
-    await learn(backend, "one")
-    await until(standing(backend, "follows", 1))
+    await followed(backend)
     for killed, count in (("host:", 2), ("standby:", 3), ("host:", 4)):
         cluster.kill(killed)
         assert await learn(backend, f"number {count}") == count
@@ -208,9 +209,7 @@ async def test_without_another_node_it_waits_and_says_so(backend: RayBackend, cl
 
 
 async def test_a_standby_on_its_owners_node_is_made_anew_elsewhere(backend: RayBackend, cluster: SomeNodes) -> None:
-    await backend.create(NAME, small_config(placement=WITH_STANDBY))
-    await learn(backend, "one")
-    await until(standing(backend, "follows", 1))
+    await followed(backend)
     cluster.nodes = ["node-2"]  # its owner's node is lost
     cluster.kill("host:")
     await until(standing(backend, "follows"))
@@ -230,9 +229,7 @@ async def test_another_ingress_that_brings_the_owner_back_fences_the_standby(
     backend: RayBackend, cluster: SomeNodes, tmp_path: Path
 ) -> None:
     cluster.is_home_back = False
-    await backend.create(NAME, small_config(placement=WITH_STANDBY))
-    await learn(backend, "one")
-    await until(standing(backend, "follows", 1))
+    await followed(backend)
     cluster.kill("host:")
     assert await learn(backend, "two") == 2
     other = RayBackend((tmp_path / "volume").as_uri(), backend._encoders)
@@ -250,9 +247,7 @@ async def test_what_was_forgotten_is_not_answered_behind(backend: RayBackend) ->
 
 
 async def test_a_deleted_memory_has_no_standby(backend: RayBackend, cluster: SomeNodes) -> None:
-    await backend.create(NAME, small_config(placement=WITH_STANDBY))
-    await learn(backend, "one")
-    await until(standing(backend, "follows", 1))
+    await followed(backend)
     await backend.delete(NAME)
     assert not any(name.startswith("standby:") for name in cluster.owners)
     with pytest.raises(NotFound):

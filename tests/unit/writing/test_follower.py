@@ -156,8 +156,8 @@ def test_it_survives_folds_and_prunes_beneath_it(
     writer = open_writer(JournalLimits(records=4))
     follower = followed(store)
     loads: list[Any] = []
-    load = replay.load
-    monkeypatch.setattr(replay, "load", lambda *args: loads.append(args) or load(*args))
+    load = replay.load_state
+    monkeypatch.setattr(replay, "load_state", lambda *args, **of: loads.append(args) or load(*args, **of))
     for number in range(24):
         learn(writer, f"fact {number}")
         if not is_behind or number % 9 == 8:
@@ -235,7 +235,7 @@ def test_a_takeover_goes_on_from_what_was_followed_and_loses_nothing(
     learn(writer, "two", request_id="r2")  # acknowledged, not followed yet
     expected, epoch = writer.stats().weight_hash, writer.epoch
     for module in (replay, owned_memory):
-        monkeypatch.setattr(module, "load", lambda *_: pytest.fail("read from storage again"))
+        monkeypatch.setattr(module, "load_state", lambda *_, **__: pytest.fail("read from storage again"))
     successor = MemoryWriter.open(store, NAME, WriterSettings(begun=follower.take()))
     assert (successor.epoch, successor.seq, successor.stats().weight_hash) == (epoch + 1, 2, expected)
     assert learn(successor, "one", request_id="r1") == 1
