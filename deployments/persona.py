@@ -62,10 +62,19 @@ class Persona(BaseModel):
         own = [Observation(text=point, domain="talking points") for point in self.talking_points]
         own += [Observation(text=f"{one.objection} {one.answer}", domain="objections") for one in self.objections]
         for document in self.documents:
-            found = next((path for path in (beside / document, _ROOT / document) if path.is_file()), None)
+            found = _found(document, beside)
             if found is not None:
                 own += [Observation(text=text, domain=document) for text in paragraphs(found.read_text("utf-8"))]
         return own
+
+    def require_documents(self, beside: Path) -> None:
+        """InvalidInput when a document is not there."""
+        missing = [document for document in self.documents if _found(document, beside) is None]
+        if missing:
+            raise InvalidInput(
+                f"The persona {self.name} names documents that are not there: {', '.join(missing)}.",
+                hint=f"Put them beside the persona, in {beside}, or take them out of its documents.",
+            )
 
 
 def load_persona(path: Path) -> Persona:
@@ -73,11 +82,20 @@ def load_persona(path: Path) -> Persona:
     try:
         return Persona.model_validate(yaml.safe_load(path.read_text("utf-8")))
     except (OSError, yaml.YAMLError, ValidationError, UnicodeDecodeError) as error:
-        reason = error.errors()[0]["msg"] if isinstance(error, ValidationError) else type(error).__name__
+        reason = _field_at_fault(error) if isinstance(error, ValidationError) else type(error).__name__
         raise InvalidInput(
             f"The persona {path} cannot be read: {reason}.",
             hint="It is YAML with name, role, talking_points, objections and documents; see docs/page.md.",
         ) from None
+
+
+def _found(document: str, beside: Path) -> Path | None:
+    return next((path for path in (beside / document, _ROOT / document) if path.is_file()), None)
+
+
+def _field_at_fault(error: ValidationError) -> str:
+    first = error.errors()[0]
+    return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
 
 
 def paragraphs(markdown: str) -> Iterator[str]:

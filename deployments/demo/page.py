@@ -42,7 +42,9 @@ def prepare_demo(settings: Settings, persona: Path | None = None) -> Demonstrati
     else that of the settings, else ours.
     """
     persona = persona or (Path(settings.persona) if settings.persona else OWN)
-    load_persona(persona)
+    spoken = load_persona(persona)
+    if persona != OWN:  # an installed package is without the documents that our own names
+        spoken.require_documents(persona.parent)
     port = settings.port if "port" in settings.model_fields_set else PORT
     changes: dict[str, object] = {"persona": str(persona.absolute()), "port": port}
     if "memory_storage_path" not in settings.model_fields_set:
@@ -54,7 +56,7 @@ def prepare_demo(settings: Settings, persona: Path | None = None) -> Demonstrati
     for record in shelf.records():
         if record.tenant == TENANT and record.revoked_at is None:
             shelf.revoke(record.key_id)
-    memory = (load_persona(persona).memory,)
+    memory = (spoken.memory,)
     teacher, _ = shelf.create(tenant=TENANT, scopes=frozenset(SCOPES), memories=memory)
     visitor, _ = shelf.create(tenant=TENANT, scopes=frozenset(SCOPES), memories=VISITOR_MEMORIES, limits=_LIMITS)
     talker, _ = shelf.create(tenant=TENANT, scopes=frozenset({"infer"}), memories=memory)

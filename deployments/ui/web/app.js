@@ -1,7 +1,7 @@
 // Which page is shown, and the question for a key.
 
 import { ask, fill, h, say, showError } from './dom.js';
-import { loadConfig, setKey } from './api.js';
+import { config, loadConfig, setKey } from './api.js';
 import { memories } from './memories.js';
 import { oneMemory } from './memory.js';
 import { chat } from './chat.js';
@@ -18,7 +18,7 @@ let visit = 0;
 
 async function show() {
   const [, page = '', argument = ''] = location.hash.split('/');
-  const name = page in PAGES ? page : 'memories';
+  const name = page in PAGES ? page : config.persona ? 'chat' : 'memories';
   const own = ++visit;
   leave?.();
   leave = null;

@@ -61,7 +61,7 @@ export async function chat(place) {
 function bubble(role, said = '') {
   const words = h('p', { class: 'words' }, said);
   const place = h('div');
-  const element = h('li', { class: role }, h('span', { class: 'who' }, role === 'user' ? 'You' : 'Memory'), words, place);
+  const element = h('li', { class: role }, h('span', { class: 'who' }, role === 'user' ? 'You' : config.persona?.name || 'Memory'), words, place);
   return {
     element, place,
     add: (piece) => { words.textContent += piece; },

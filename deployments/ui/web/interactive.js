@@ -53,7 +53,7 @@ export async function interactive(place) {
       h('p', { class: 'small muted' }, 'Always the nearest rows, however far away.'));
   };
   fill(place, h('h1', {}, 'Interactive'),
-    h('p', { class: 'muted' }, 'The same encoder, the same input. Left a memory that learns, right a plain vector store: rows and cosine.'),
+    h('p', { class: 'muted' }, 'The same encoder, the same input. A memory that learns beside a plain vector store: rows and cosine.'),
     config.api_key && h('p', { class: 'muted' }, 'Until you leave, everybody who visits this page can see what you observe here.'),
     h('div', { class: 'card' }, field('Text or question', text, 'Observe something twice, then the same in other words; then ask.'),
       h('div', { class: 'row' }, button('Observe', observe), button('Surprise', surprise, 'quiet'), button('Infer', infer, 'quiet')), told),

@@ -58,6 +58,17 @@ def test_a_file_that_is_no_persona_says_so(tmp_path: Path, text: str) -> None:
         load_persona(tmp_path / "none.yaml")
 
 
+def test_it_names_the_field_at_fault_and_documents_that_are_not_there(tmp_path: Path) -> None:
+    file = tmp_path / "p.yaml"
+    file.write_text("name: Finn\nrole: 5\n", encoding="utf-8")
+    with pytest.raises(InvalidInput, match="role"):
+        load_persona(file)
+    file.write_text("name: Finn\nrole: guide\ndocuments: [there.md, gone.md]\n", encoding="utf-8")
+    (tmp_path / "there.md").write_text("The ferry leaves at nine.", encoding="utf-8")
+    with pytest.raises(InvalidInput, match=r"not there: gone\.md"):
+        prepare_demo(Settings(memory_storage_path=str(tmp_path)), file)
+
+
 def test_on_this_machine_the_page_gives_nobody_a_key(tmp_path: Path) -> None:
     demo = prepare_demo(Settings(memory_storage_path=str(tmp_path)), OWN)
     config = page_config(demo.settings)
