@@ -13,7 +13,7 @@ import random
 import signal
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
@@ -23,7 +23,8 @@ from memory_core.ids import MemoryName, RequestId, Seq
 from memory_core.results import InferOptions, Observation, ObserveOptions
 
 CLIENTS: Final = 8
-KILL_EVERY_S: Final = (2.0, 5.0)
+KILL_EVERY_S: Final = 3.5
+_UNEVENNESS: Final = 0.4
 _ASK_SHARE: Final = 0.4
 _SETTLE_S: Final = 180.0
 _PAUSE_S: Final = 0.05
@@ -95,11 +96,19 @@ async def run_chaos(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChaosPlan:
-    """How long, which random numbers, and kinds of processes to kill."""
+    """How long, which random numbers, kinds of processes to kill; one every so many seconds, two fifths up or down."""
 
     seconds: float
     seed: int
     kinds: tuple[str, ...]
+    kill_every_s: float = KILL_EVERY_S
+
+    def pauses_and_kinds(self) -> Iterator[tuple[float, str]]:
+        """How long to wait and what to kill then: every kind once, in an order that is drawn, and again."""
+        draw = random.Random(self.seed)
+        while True:
+            for kind in draw.sample(self.kinds, len(self.kinds)):
+                yield self.kill_every_s * draw.uniform(1 - _UNEVENNESS, 1 + _UNEVENNESS), kind
 
 
 async def _client(
@@ -145,11 +154,10 @@ async def _observe(service: MemoryBackend, name: MemoryName, text: str, model: M
 
 async def _killer(model: Model, victims: Victims, plan: ChaosPlan, until_s: float) -> None:
     draw = random.Random(plan.seed)
-    while True:
-        await asyncio.sleep(draw.uniform(*KILL_EVERY_S))
+    for pause_s, kind in plan.pauses_and_kinds():
+        await asyncio.sleep(pause_s)
         if time.monotonic() > until_s:
             return
-        kind = draw.choice(plan.kinds)
         pids = await asyncio.to_thread(victims.pids, kind)
         if not pids:
             continue

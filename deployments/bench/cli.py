@@ -308,13 +308,14 @@ def standby(
 def chaos(
     seconds: Annotated[float, typer.Option("--seconds", min=5, help="How long processes are killed.")] = 60.0,
     seed: Annotated[int, typer.Option("--seed", help="Of what is called and killed.")] = 0,
+    every: Annotated[float, typer.Option("--every", min=1, help="Seconds from kill to kill.")] = 3.5,
     as_json: JsonOption = False,
 ) -> None:
     """Chaos: eight clients against a service whose processes are killed every few seconds."""
     from deployments.bench.service_bench import chaos_report
 
     with tempfile.TemporaryDirectory(prefix="neural-memory-bench-") as folder, _bar("calling memories") as progress:
-        report = chaos_report(Path(folder), seconds=seconds, seed=seed, progress=progress)
+        report = chaos_report(Path(folder), seconds=seconds, seed=seed, every_s=every, progress=progress)
     print_report(report, as_json)
 
 

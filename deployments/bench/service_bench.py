@@ -132,14 +132,14 @@ def standby_report(folder: Path, *, rounds: int, is_small: bool, progress: Progr
     return Report(bench="standby", figures=figures, conditions=told)
 
 
-def chaos_report(folder: Path, *, seconds: float, seed: int, progress: Progress) -> Report:
+def chaos_report(folder: Path, *, seconds: float, seed: int, every_s: float, progress: Progress) -> Report:
     """See ``deployments.bench.chaos``."""
     from deployments.serve_process import deploy
 
     settings = Settings(
         memory_storage_path=str(folder / "volume"), port=free_port(), encoder=_ENCODER, log_level="ERROR", auth="open"
     )
-    plan = ChaosPlan(seconds=seconds, seed=seed, kinds=KINDS)
+    plan = ChaosPlan(seconds=seconds, seed=seed, kinds=KINDS, kill_every_s=every_s)
 
     async def measured(victims: ServiceProcesses) -> tuple[dict[str, float], Any]:
         clients = [RemoteBackend(settings.base_url) for _ in range(CLIENTS)]
@@ -158,6 +158,7 @@ def chaos_report(folder: Path, *, seconds: float, seed: int, progress: Progress)
         encoder=_ENCODER,
         seed=seed,
         seconds=seconds,
+        every_s=every_s,
         nodes=NODES,
         clients=CLIENTS,
         killed=model.killed(),
