@@ -1,65 +1,65 @@
-"""``neural-memory mcp``: stdio in front of a running service, or of the volume itself in this process."""
+"""``neural-memory mcp``: stdio in front of a running service, or of the volume itself in this process.
+
+Clients wait for the list of tools, so until it is out nothing is loaded that it does not need: no command line
+library, no settings.
+"""
 
 from __future__ import annotations
 
-import asyncio
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Final
 
-from deployments.mcp.caller import Caller, Jobs
-from deployments.mcp.stdio import serve_stdio
-from memory_core.backend import MemoryBackend
-from memory_core.ids import MemoryName, parse_memory_name
-from memory_core.results import MemoryInfo
+from deployments.mcp.stdio import Behind, serve_stdio
+from deployments.mcp_tier import told_tier
 
-if TYPE_CHECKING:
-    from deployments.settings import Settings
+_WITH_VALUE: Final = {"--url": "url", "--memory": "memory"}
 
 
-class Connection(MemoryBackend, Protocol):
-    """A backend that also completes the settings of a new memory."""
+@dataclass(frozen=True, slots=True)
+class StdioOptions:
+    """url: of the service; None: that of the settings. memory: the connection's own; None: that of the settings."""
 
-    async def create_chosen(self, name: MemoryName, chosen: dict[str, Any]) -> MemoryInfo:
-        """Create with some settings chosen and the rest decided by the encoder."""
-        ...
-
-
-class LazyConnection:
-    """Opened by the first call that needs a memory: what it takes to open one is slow to load."""
-
-    def __init__(self, settings: Settings, url: str | None, is_local: bool, memory: MemoryName) -> None:
-        self._settings = settings
-        self._url = url
-        self._is_local = is_local
-        self._memory = memory
-        self._opening = asyncio.Lock()
-        self._opened: Connection | None = None
-
-    async def find_caller(self, _: object | None) -> Caller:
-        """The one who started this process."""
-        async with self._opening:
-            if self._opened is None:
-                self._opened = await asyncio.to_thread(self._open)
-        opened = self._opened
-        jobs = None if self._is_local else cast("Jobs", opened)
-        return Caller(backend=opened, create_chosen=opened.create_chosen, memory=self._memory, jobs=jobs)
-
-    async def close(self) -> None:
-        """Release what was opened."""
-        if self._opened is not None:
-            await self._opened.close()
-
-    def _open(self) -> Connection:
-        if self._is_local:
-            from deployments.local import open_local
-
-            return open_local(self._settings)
-        from deployments.http_client import RemoteBackend
-
-        return RemoteBackend(self._url or self._settings.base_url, api_key=self._settings.api_key)
+    url: str | None = None
+    is_local: bool = False
+    memory: str | None = None
 
 
-def run_stdio(settings: Settings, *, url: str | None, is_local: bool, memory: str | None) -> None:
+def plain_options(words: Sequence[str]) -> StdioOptions | None:
+    """The options on a command line that names them in full; None for any other, which Typer reads."""
+    options, left = StdioOptions(), iter(words)
+    for word in left:
+        name, has_value, value = word.partition("=")
+        if word == "--local":
+            options = replace(options, is_local=True)
+        elif name in _WITH_VALUE:
+            given = value if has_value else next(left, None)
+            if given is None:
+                return None
+            options = replace(options, **{_WITH_VALUE[name]: given})
+        else:
+            return None
+    return options
+
+
+def run_stdio(options: StdioOptions) -> None:
     """Serve one client over standard input and output until it leaves."""
-    name = parse_memory_name(memory or settings.mcp_memory)
-    connection = LazyConnection(settings, url, is_local, name)
-    serve_stdio(connection.find_caller, settings.mcp_tools, connection.close)
+    tier = told_tier()
+    load = partial(_load, options)
+    if tier is None:
+        from deployments.settings import Settings
+
+        tier = Settings().mcp_tools
+    serve_stdio(load, tier)
+
+
+def _load(options: StdioOptions) -> Behind:
+    from deployments.mcp_connection import LazyConnection
+    from deployments.settings import Settings
+    from memory_core.ids import parse_memory_name
+
+    settings = Settings()
+    memory = parse_memory_name(options.memory or settings.mcp_memory)
+    connection = LazyConnection(settings, options.url, options.is_local, memory)
+    return Behind(connection.find_caller, connection.close)

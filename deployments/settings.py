@@ -1,4 +1,4 @@
-"""Settings of the service. The only module that reads the environment."""
+"""Settings of the service. The only module that reads the environment, beside ``mcp_tier``."""
 
 from __future__ import annotations
 

@@ -20,11 +20,21 @@ def main() -> None:
 
 def _run() -> None:
     if sys.argv[1:2] == ["mcp"]:
-        # MCP clients wait for this one: it loads nothing of the others.
-        from deployments.cli.mcp_commands import mcp_app
-
-        mcp_app(sys.argv[2:], prog_name="neural-memory mcp")
+        _run_mcp(sys.argv[2:])
     else:
         from deployments.cli.app import app
 
         app()
+
+
+def _run_mcp(words: list[str]) -> None:
+    # MCP clients wait for this one: it loads nothing of the others, and as clients write it not even Typer.
+    from deployments.mcp_stdio import plain_options, run_stdio
+
+    options = plain_options(words)
+    if options is not None:
+        run_stdio(options)
+        return
+    from deployments.cli.mcp_commands import mcp_app
+
+    mcp_app(words, prog_name="neural-memory mcp")

@@ -30,10 +30,9 @@ def mcp(context: typer.Context, url: UrlOption = None, local: LocalOption = Fals
     """Speak MCP over standard input and output, for clients that start their servers themselves."""
     if context.invoked_subcommand is not None:
         return
-    from deployments.mcp_stdio import run_stdio
-    from deployments.settings import Settings
+    from deployments.mcp_stdio import StdioOptions, run_stdio
 
-    run_stdio(Settings(), url=url, is_local=local, memory=memory)
+    run_stdio(StdioOptions(url, local, memory))
 
 
 @mcp_app.command()

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 from functools import cache
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from deployments.mcp import arguments as takes
 from deployments.mcp.answers import InferAnswer, ObserveAnswer
+from deployments.mcp.tier import Tier
 from deployments.mcp.wire_schema import input_schema, output_schema
 from memory_core.insight_results import AttentionMap, ExplainResult, PredictResult
 from memory_core.results import (
@@ -23,8 +24,6 @@ from memory_core.results import (
     RestoreResult,
     SurpriseResult,
 )
-
-Tier = Literal["core", "full"]
 
 
 class Effect(Enum):

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from deployments.mcp import identity
-from deployments.mcp.catalog import Tier, wire_tools
+from deployments.mcp.tier import Tier
 
 _META: Final = "io.modelcontextprotocol/"
 _RICH_REVISIONS: Final = frozenset({"2025-06-18", "2025-11-25"})
@@ -62,8 +62,8 @@ class Opening:
             return None
         if is_modern:
             hints = {"ttlMs": identity.LIST_TTL_MS, "cacheScope": "public"}
-            return _modern({"tools": wire_tools(self._tier), **hints})
-        return {"tools": wire_tools(self._tier)} if self._revision in _RICH_REVISIONS else None
+            return _modern({"tools": _tools(self._tier), **hints})
+        return {"tools": _tools(self._tier)} if self._revision in _RICH_REVISIONS else None
 
     def _initialize(self, params: dict[str, Any], request_id: str | int, line: bytes) -> dict[str, Any] | None:
         client = params.get("clientInfo")
@@ -87,6 +87,13 @@ class Opening:
             "serverInfo": identity.SERVER_INFO,
             "instructions": identity.INSTRUCTIONS,
         }
+
+
+def _tools(tier: Tier) -> list[dict[str, Any]]:
+    # Only here: a handshake need not wait for the schemas.
+    from deployments.mcp.catalog import wire_tools
+
+    return wire_tools(tier)
 
 
 def _is_modern(params: Mapping[str, Any]) -> bool:

@@ -13,9 +13,10 @@ from mcp.shared.exceptions import MCPError
 
 from deployments.mcp import identity, prompts, resources
 from deployments.mcp.caller import FindCaller
-from deployments.mcp.catalog import Tier, tools_of, wire_tools
+from deployments.mcp.catalog import tools_of, wire_tools
 from deployments.mcp.completion import complete
 from deployments.mcp.failures import as_error, error_answer, protocol_error
+from deployments.mcp.tier import Tier
 from deployments.mcp.tools import HANDLERS, WithPicture
 from deployments.mcp.wire_content import tool_answer
 

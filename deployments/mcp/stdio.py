@@ -1,4 +1,4 @@
-"""MCP over standard input and output: answers at once, loads the SDK meanwhile, then hands over to it.
+"""MCP over standard input and output: answers at once, loads everything else meanwhile, then hands over to the SDK.
 
 Nothing but protocol reaches standard output: what anything else prints goes to standard error.
 """
@@ -12,11 +12,13 @@ import select
 import threading
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from deployments.mcp.caller import FindCaller
-from deployments.mcp.catalog import Tier
 from deployments.mcp.opening import Opening
+from deployments.mcp.tier import Tier
+
+if TYPE_CHECKING:
+    from deployments.mcp.caller import FindCaller
 
 _CHUNK_BYTES: Final = 65_536
 _QUIET_S: Final = 0.1
@@ -63,21 +65,31 @@ def claim_wire() -> Wire:
     return wire
 
 
-def serve_stdio(find_caller: FindCaller, tier: Tier, close: Callable[[], Awaitable[None]]) -> None:
-    """Serve one client until it closes its end; ``close`` runs at the end."""
+@dataclass(frozen=True, slots=True)
+class Behind:
+    """What answers once the SDK is there: for whom, and what runs at the end."""
+
+    find_caller: FindCaller
+    close: Callable[[], Awaitable[None]]
+
+
+def serve_stdio(load: Callable[[], Behind], tier: Tier) -> None:
+    """Serve one client until it closes its end. ``load`` may take long: the first answers do not wait for it."""
     wire = claim_wire()
     opening = Opening(tier)
-    loading = _Loading()
+    loading = _Loading(load)
     if _open(wire, opening, loading):
-        loading.wait()
-        _hand_over(wire, opening, find_caller, tier, close)
+        _hand_over(wire, opening, loading.wait(), tier)
 
 
 class _Loading:
-    """Imports the SDK beside the first answers; ``ready`` is a descriptor that becomes readable when it is there."""
+    """Loads beside the first answers; ``ready`` is a descriptor that becomes readable when that has ended."""
 
-    def __init__(self) -> None:
+    def __init__(self, load: Callable[[], Behind]) -> None:
         self.ready, self._done = os.pipe()
+        self._load_behind = load
+        self._behind: Behind | None = None
+        self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._load, daemon=True)
         self.is_begun = False
 
@@ -87,14 +99,22 @@ class _Loading:
             self.is_begun = True
             self._thread.start()
 
-    def wait(self) -> None:
-        """Return once it is there."""
+    def wait(self) -> Behind:
+        """What was loaded, once it is there; raises what loading raised."""
         self.begin()
         self._thread.join()
+        if self._error is not None:
+            raise self._error
+        assert self._behind is not None
+        return self._behind
 
     def _load(self) -> None:
         try:
-            import mcp.server.stdio  # noqa: F401  # both are used after the hand-over
+            import mcp.server.stdio  # noqa: F401  # used after the hand-over
+
+            self._behind = self._load_behind()
+        except BaseException as error:  # it belongs to whoever waits
+            self._error = error
         finally:
             os.write(self._done, b"1")
 
@@ -120,15 +140,13 @@ def _open(wire: Wire, opening: Opening, loading: _Loading) -> bool:
             loading.begin()
 
 
-def _hand_over(
-    wire: Wire, opening: Opening, find_caller: FindCaller, tier: Tier, close: Callable[[], Awaitable[None]]
-) -> None:
+def _hand_over(wire: Wire, opening: Opening, behind: Behind, tier: Tier) -> None:
     import anyio
     from mcp.server.stdio import stdio_server
 
     from deployments.mcp.server import build_server
 
-    server = build_server(find_caller, tier)
+    server = build_server(behind.find_caller, tier)
     source = _Joined(b"".join(opening.replayed) + bytes(wire.pending), wire.source)
     text = io.TextIOWrapper(io.BufferedReader(source), encoding="utf-8", errors="replace")
     sink = _Sink(wire, opening.answered_ids)
@@ -138,7 +156,7 @@ def _hand_over(
             async with stdio_server(anyio.wrap_file(text), sink) as (read, write):  # type: ignore[arg-type]
                 await server.run(read, write, server.create_initialization_options())
         finally:
-            await close()
+            await behind.close()
 
     anyio.run(serve)
 

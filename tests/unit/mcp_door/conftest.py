@@ -10,8 +10,8 @@ import pytest
 from mcp import Client
 
 from deployments.mcp.caller import Caller, Jobs
-from deployments.mcp.catalog import Tier
 from deployments.mcp.server import build_server
+from deployments.mcp.tier import Tier
 from deployments.memory_spec import complete_spec
 from memory_core.ids import EncoderId, MemoryName
 from memory_core.results import MemoryInfo
