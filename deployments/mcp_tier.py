@@ -1,4 +1,4 @@
-"""Which tools MCP clients see, as the environment says, without reading all settings: that takes a third of a second."""
+"""Which tools MCP clients see, by the environment alone: reading all settings takes a third of a second."""
 
 from __future__ import annotations
 

@@ -499,12 +499,23 @@ def fuzz(
     seed: Annotated[int, typer.Option(help="Other seeds give other requests.")] = 0,
     workers: Annotated[int, typer.Option(min=1, help="Processes that make requests; one for a --url.")] = 2,
     url: UrlOption = None,
+    served: Annotated[
+        bool, typer.Option("--served", help="Start a whole service with two replicas, and fuzz it through its front.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Send generated and broken requests to both doors; 5xx answers and crashes should be 0."""
-    from deployments.bench.fuzz import run_fuzz
+    from deployments.proxy_choice import prepared_ray
 
-    report = run_fuzz(http_cases=http_cases, mcp_cases=mcp_cases, seed=seed, url=url, workers=workers)
+    if served:
+        with tempfile.TemporaryDirectory(prefix="nm-bench-") as folder, prepared_ray("auto", is_loopback=True) as front:
+            from deployments.bench.fuzz import run_served_fuzz
+
+            report = run_served_fuzz(folder, http_cases=http_cases, mcp_cases=mcp_cases, seed=seed, front=front)
+    else:
+        from deployments.bench.fuzz import run_fuzz
+
+        report = run_fuzz(http_cases=http_cases, mcp_cases=mcp_cases, seed=seed, url=url, workers=workers)
     print_report(report, as_json)
 
 

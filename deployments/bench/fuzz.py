@@ -7,12 +7,40 @@ import multiprocessing
 import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
 from deployments.bench.fuzz_http import Found, fuzz_http_application, fuzz_http_service
 from deployments.bench.fuzz_mcp import fuzz_mcp
 from deployments.bench.fuzz_target import prepare_service, running_target
 from deployments.bench.report import Report, conditions
+from deployments.ports import free_port
+from deployments.settings import Settings
+
+REPLICAS: Final = 2
+
+
+def run_served_fuzz(folder: str, *, http_cases: int, mcp_cases: int, seed: int, front: str) -> Report:
+    """Fuzz a service of its own with two replicas of its doors, on a volume in ``folder``, through its HTTP front.
+
+    ``front``: the one that the environment was prepared for.
+    """
+    from deployments.serve_process import deploy, local_ray
+
+    settings = Settings(
+        memory_storage_path=folder,
+        port=free_port(),
+        encoder="hash",
+        host="127.0.0.1",
+        auth="open",
+        log_level="ERROR",
+        ingress_replicas=REPLICAS,
+    )
+    with local_ray():
+        deploy(settings)
+        report = run_fuzz(http_cases=http_cases, mcp_cases=mcp_cases, seed=seed, url=settings.base_url)
+    return replace(report, conditions={**report.conditions, "front": front, "replicas": REPLICAS})
 
 
 def run_fuzz(*, http_cases: int, mcp_cases: int, seed: int, url: str | None, workers: int = 1) -> Report:
