@@ -9,12 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Final
 
 from deployments.mcp.stdio import Behind, serve_stdio
 from deployments.mcp_tier import told_tier
-
-_WITH_VALUE: Final = {"--url": "url", "--memory": "memory"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +30,8 @@ def plain_options(words: Sequence[str]) -> StdioOptions | None:
         name, has_value, value = word.partition("=")
         if word == "--local":
             options = replace(options, is_local=True)
-        elif name in _WITH_VALUE:
-            given = value if has_value else next(left, None)
-            if given is None:
-                return None
-            options = replace(options, **{_WITH_VALUE[name]: given})
+        elif name in {"--url", "--memory"} and (given := value if has_value else next(left, None)) is not None:
+            options = replace(options, url=given) if name == "--url" else replace(options, memory=given)
         else:
             return None
     return options

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import Final, cast
+from typing import Final
 
 from deployments.mcp.tier import TIERS, Tier
 
@@ -15,4 +15,4 @@ def told_tier() -> Tier | None:
     told = [value for name, value in os.environ.items() if name.upper() == _VARIABLE]
     if not told:
         return TIERS[0]
-    return cast("Tier", told[0]) if len(told) == 1 and told[0] in TIERS else None
+    return next((tier for tier in TIERS if told == [tier]), None)

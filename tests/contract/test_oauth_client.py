@@ -1,4 +1,4 @@
-"""The SDK's OAuth client gets a token from the SDK's authorization server, and works here with it; all over loopback."""
+"""The SDK's OAuth client gets a token from the SDK's authorization server, and works here with it, over loopback."""
 
 from __future__ import annotations
 
