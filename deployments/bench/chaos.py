@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import math
 import os
 import random
 import signal
@@ -64,11 +65,12 @@ class Model:
         return dict(Counter(kind for _, kind in self.kills))
 
     def waited_s(self) -> dict[str, float]:
-        """The longest wait for an acknowledgement during which one of the kind was killed, perhaps not it alone."""
+        """The longest wait for an acknowledgement after a kill of each kind, before the next kill or during both."""
         longest: dict[str, float] = {}
-        for at_s, kind in self.kills:
-            spanned = [took_s for began_s, took_s in self.waits_s if began_s <= at_s <= began_s + took_s]
-            longest[kind] = max([longest.get(kind, 0.0), *spanned])
+        ends_s = [*(at_s for at_s, _ in self.kills[1:]), math.inf]
+        for (at_s, kind), next_s in zip(self.kills, ends_s, strict=True):
+            touched = [took_s for began_s, took_s in self.waits_s if began_s < next_s and began_s + took_s > at_s]
+            longest[kind] = max([longest.get(kind, 0.0), *touched])
         return longest
 
     def failed(self, error: Exception) -> None:
