@@ -12,7 +12,6 @@ PYTEST_ARGS ?=
 # pip would spend minutes compiling modules that are never imported; what a service loads is compiled by loading it. Each
 # of its processes would else compile that anew, seconds of a core each, where Python was told to write no bytecode.
 unexport PYTHONDONTWRITEBYTECODE
-LOADED := deployments.app, deployments.cli.app, memory_core.encoding.minilm, cluster.ray_datasets, ray.data, pandas, pyarrow
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check
 
 # A stamp alone cannot tell that an environment was moved, emptied or half installed: ask the environment itself.
@@ -42,7 +41,7 @@ $(STAMP): pyproject.toml requirements.lock
 	@$(PIP_INSTALL) $(TORCH)
 	@echo "==> Installing neural-memory and its tools, at the versions of requirements.lock"
 	@$(PIP_INSTALL) -e '.[$(EXTRAS)]' -c requirements.lock
-	@$(BIN)/python -W ignore -c 'import $(LOADED)'
+	@$(BIN)/python docker/load_once.py
 	@touch $@
 	@echo "==> Ready: $(BIN)/neural-memory --help"
 
