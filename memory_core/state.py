@@ -68,7 +68,7 @@ class MemoryState:
         self.fast_weights: FastWeights = self.network.initial()
         self.bank = PatternBank(config, device)
         self.words = WordTable(config.units)
-        self.speakers = Speakers(config.language)
+        self.speakers = Speakers(config.units, config.language)
         self.transitions = Transitions(config.units)
         self.precision = Precision(config.key_dim, device)
         self.address_mean_D = torch.zeros(config.key_dim, device=device)

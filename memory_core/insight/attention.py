@@ -61,8 +61,6 @@ def _word_weights(state: MemoryState, ids: list[WordId], shown_k: np.ndarray) ->
     places = Counter(ids)
     found: dict[WordId, np.ndarray] = {}
     for number in places:
-        weight_n = np.zeros(state.pattern_count)
-        for slots, scores in state.words.scored_postings([number]) if number in counted else ():
-            weight_n[slots] = scores
+        weight_n = state.words.scored([number] if number in counted else []).total(state.pattern_count)
         found[number] = weight_n[shown_k] / places[number]
     return found

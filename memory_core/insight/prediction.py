@@ -86,9 +86,7 @@ def _match(state: MemoryState, keys_SD: torch.Tensor, words: Sequence[WordId]) -
     units = state.bank.units
     sharpened_SD = state.precision.centre(keys_SD) @ state.precision.precision_DD
     dense_n = units.best_per_pattern((sharpened_SD @ units.keys_uD.T).cpu().numpy()).astype(np.float64).mean(0)
-    words_n = np.zeros(state.pattern_count)
-    for slots, scores in state.words.scored_postings(words):
-        words_n[slots] += scores
+    words_n = state.words.scored(words).total(state.pattern_count)
     total_n = standardise(dense_n) + standardise(words_n)
     match_n = np.zeros(state.pattern_count)
     best_k = np.argsort(-total_n, kind="stable")[:MATCHES]

@@ -13,6 +13,8 @@ s patterns that reach a neighbour.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -21,7 +23,7 @@ import torch
 
 from memory_core.networks.codes import value_codes
 from memory_core.patterns.transitions import Reach
-from memory_core.patterns.word_table import WordId
+from memory_core.patterns.word_table import ScoredWords, WordId
 from memory_core.results import CHANNELS, Channel
 
 if TYPE_CHECKING:
@@ -60,12 +62,17 @@ def score_patterns(
     sharpened_SD = state.precision.centre(keys_SD) @ state.precision.precision_DD
     units = state.bank.units
     dense_Qu = (torch.cat([keys_SD, sharpened_SD]) @ units.keys_uD.T).cpu().numpy()
-    cosine_n, precision_n = units.best_per_pattern(dense_Qu).astype(np.float64).reshape(2, len(keys_SD), -1).mean(1)
+    dense_Qn = units.best_per_pattern(dense_Qu).astype(np.float64)
+    cosine_n, precision_n = dense_Qn if len(dense_Qn) == 2 else dense_Qn.reshape(2, len(keys_SD), -1).mean(1)
     if without is not None:
         precision_n[without] = precision_n.mean()
     precision_n = standardise(precision_n)
-    by_word_Wn = _by_word(state, words, without)
-    words_n, context_n = _with_neighbours(state, precision_n, by_word_Wn, is_spread="context" in channels)
+    by_word = state.words.scored(words)
+    if without is not None:
+        by_word.score_E[by_word.slot_E == without] = 0.0
+    words_n, context_n = by_word.total(state.pattern_count), np.zeros(state.pattern_count)
+    if "context" in channels:
+        _spread(state, precision_n, by_word, words_n, context_n)
     scores = {
         "precision": precision_n,
         "words": standardise(words_n),
@@ -74,7 +81,7 @@ def score_patterns(
     }
     trust = dict(zip(CHANNELS, state.channel_weights_C.tolist(), strict=True))
     parts: dict[str, np.ndarray] = {name: trust[name] * scores[name] for name in scores if name in channels}
-    total_n = np.sum(list(parts.values()), axis=0) if parts else np.zeros(state.pattern_count)
+    total_n = sum(parts.values(), start=np.zeros(state.pattern_count))
     if "weights" in channels:
         parts["weights"] = trust["weights"] * FAST_WEIGHTS_WEIGHT * _fast_weights(state, keys_SD, total_n)
         total_n = total_n + parts["weights"]
@@ -83,45 +90,46 @@ def score_patterns(
 
 def standardise(scores_n: np.ndarray) -> np.ndarray:
     """Zero mean, unit deviation; all zeros when every score is the same."""
-    deviation = float(scores_n.std()) if len(scores_n) else 0.0
+    if not len(scores_n):
+        return np.zeros_like(scores_n)
+    standard_n: np.ndarray = scores_n - scores_n.mean()
+    deviation = math.sqrt(np.square(standard_n).mean())
     if deviation < 1e-12:
         return np.zeros_like(scores_n)
-    standard_n: np.ndarray = (scores_n - scores_n.mean()) / deviation
+    standard_n /= deviation
     return standard_n
 
 
-def _by_word(state: MemoryState, words: list[WordId], without: int | None) -> np.ndarray:
-    """Score of every pattern for each of W words of the query, shape (W, n)."""
-    postings = list(state.words.scored_postings(words))
-    by_word_Wn = np.zeros((len(postings), state.pattern_count), dtype=np.float32)
-    for row_n, (slots, scores) in zip(by_word_Wn, postings, strict=True):
-        row_n[slots] = scores
-    if without is not None:
-        by_word_Wn[:, without] = 0.0
-    return by_word_Wn
-
-
-def _with_neighbours(
-    state: MemoryState, precision_n: np.ndarray, by_word_Wn: np.ndarray, *, is_spread: bool
-) -> tuple[np.ndarray, np.ndarray]:
-    """Word scores and context. Neighbours are looked up for the strongest patterns and those beside them only."""
-    words_n = by_word_Wn.sum(0, dtype=np.float64)
-    context_n = np.zeros(len(precision_n))
-    if not is_spread:
-        return words_n, context_n
+def _spread(
+    state: MemoryState, precision_n: np.ndarray, by_word: ScoredWords, words_n: np.ndarray, context_n: np.ndarray
+) -> None:
+    """Adds what neighbours lend to words and context, for the strongest patterns and those beside them only."""
     strongest_k = _strongest(precision_n + standardise(words_n), CONTEXT_SOURCES)
-    chosen_k = np.union1d(strongest_k, state.transitions.reach(strongest_k).target_R)
+    chosen_k = state.transitions.with_neighbours(strongest_k)
     reach = state.transitions.reach(chosen_k)
     # The neighbour is ``steps`` ahead of the pattern, so the pattern is as many steps behind the neighbour.
     starts_s = np.flatnonzero(np.diff(reach.source_R, prepend=-1))
     if len(starts_s):
         reached_s = chosen_k[reach.source_R[starts_s]]
-        spread_WR = by_word_Wn.take(reach.target_R, axis=1) * _fading(reach, CONTEXT_OF_WORDS)
-        by_word_Ws = np.maximum(by_word_Wn.take(reached_s, axis=1), np.maximum.reduceat(spread_WR, starts_s, axis=1))
+        by_word_Ws, spread_WR = _columns(by_word, len(words_n), reached_s, reach.target_R)
+        spread_WR *= _fading(reach, CONTEXT_OF_WORDS)
+        by_word_Ws = np.maximum(by_word_Ws, np.maximum.reduceat(spread_WR, starts_s, axis=1))
         words_n[reached_s] = by_word_Ws.sum(0, dtype=np.float64)
         nearby_R = precision_n[reach.target_R] * _fading(reach, CONTEXT_OF_KEYS)
         context_n[reached_s] = np.maximum(0.0, np.maximum.reduceat(nearby_R, starts_s))
-    return words_n, context_n
+
+
+def _columns(by_word: ScoredWords, n_patterns: int, *slots: np.ndarray) -> Iterator[np.ndarray]:
+    """Scores by word of each group of slots, shape (W, slots)."""
+    place_n = np.zeros(n_patterns, dtype=np.int32)
+    for group in slots:
+        place_n[group] = 1
+    asked_c = np.flatnonzero(place_n)
+    place_n[asked_c] = np.arange(1, len(asked_c) + 1)
+    # Column 0 takes what nobody asked for.
+    by_word_Wc = np.zeros((by_word.word_count, len(asked_c) + 1), dtype=np.float32)
+    by_word_Wc[by_word.word_E, place_n[by_word.slot_E]] = by_word.score_E
+    return (by_word_Wc.take(place_n[group], axis=1) for group in slots)
 
 
 def _fading(reach: Reach, weights: dict[int, float]) -> np.ndarray:

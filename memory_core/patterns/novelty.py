@@ -183,8 +183,8 @@ class Comparison:
 
 def explained_share(table: WordTable, slot: int, words: Iterable[WordId]) -> float:
     """Share of the text's rarity-weighted content words that ``slot`` carries, in [0, 1]."""
-    rarity = {word: table.rarity(word) for word in words}
-    rarity = {word: value for word, value in rarity.items() if is_content(word)} or rarity
+    distinct = dict.fromkeys(words)
+    rarity = {word: table.rarity(word) for word in [word for word in distinct if is_content(word)] or distinct}
     known = table.words_of(slot)
     return sum(value for word, value in rarity.items() if word in known) / max(sum(rarity.values()), 1e-9)
 

@@ -1,11 +1,13 @@
 """Who said it: patterns by the speaker their text begins with ("Ann: Hi!").
 
-Derived from the exemplars, so it is no part of a stored state. Shapes: n patterns in use.
+Derived from the exemplars, so it is no part of a stored state. Shapes: U units, n patterns in use.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
+from itertools import count
 
 import numpy as np
 
@@ -13,32 +15,54 @@ from memory_core.encoding.segments import speaker_end
 from memory_core.patterns.word_table import WordId, words_of_text
 
 Speaker = frozenset[WordId]
+NOBODY = 0
 
 
 class Speakers:
-    """The speaker of each slot, where its text names one."""
+    """The speaker of each slot, where its text names one; speakers are numbered from 1."""
 
-    def __init__(self, language: str) -> None:
+    def __init__(self, units: int, language: str) -> None:
         self._language = language
-        self._of_slot: dict[int, Speaker] = {}
-        self._slots: dict[Speaker, set[int]] = {}
+        self._speaker_U = np.zeros(units, dtype=np.int32)
+        self._numbers = count(1)
+        self._known: dict[int, Speaker] = {}
+        self._slot_counts: Counter[int] = Counter()
+        # Each speaker stands under one word of the name, so that a query meets those only that it could name.
+        self._by_word: dict[WordId, dict[Speaker, int]] = {}
 
     def learn(self, slot: int, text: str) -> None:
         """Note who speaks in the text that a slot now stands for."""
-        before = self._of_slot.pop(slot, None)
-        if before is not None:
-            self._slots[before].discard(slot)
+        self._leave(int(self._speaker_U[slot]))
+        self._speaker_U[slot] = NOBODY
         end = speaker_end(text)
-        if end:
-            speaker = frozenset(words_of_text(text[:end], self._language))
-            self._of_slot[slot] = speaker
-            self._slots.setdefault(speaker, set()).add(slot)
+        speaker = frozenset(words_of_text(text[:end], self._language)) if end else None
+        if speaker:
+            self._speaker_U[slot] = number = self._number_of(speaker)
+            self._slot_counts[number] += 1
 
     def named_in(self, words: Iterable[WordId], n_patterns: int) -> np.ndarray:
         """1 for every pattern whose speaker is named among ``words``, else 0; shape (n,)."""
         asked = frozenset(words)
         named_n = np.zeros(n_patterns)
-        for speaker, slots in self._slots.items():
-            if speaker and speaker <= asked:
-                named_n[list(slots)] = 1.0
+        for word in asked:
+            for speaker, number in self._by_word.get(word, {}).items():
+                if speaker <= asked:
+                    named_n[self._speaker_U[:n_patterns] == number] = 1.0
         return named_n
+
+    def _number_of(self, speaker: Speaker) -> int:
+        namesakes = self._by_word.setdefault(min(speaker), {})
+        if speaker not in namesakes:
+            namesakes[speaker] = number = next(self._numbers)
+            self._known[number] = speaker
+        return namesakes[speaker]
+
+    def _leave(self, number: int) -> None:
+        """One slot less; a speaker without any is forgotten."""
+        if number == NOBODY:
+            return
+        self._slot_counts[number] -= 1
+        if not self._slot_counts[number]:
+            del self._slot_counts[number]
+            speaker = self._known.pop(number)
+            del self._by_word[min(speaker)][speaker]

@@ -66,29 +66,46 @@ class Transitions:
 
     def reach(self, slots_k: np.ndarray) -> Reach:
         """Neighbours one and two steps away in both directions."""
-        k = len(slots_k)
+        k, units = len(slots_k), len(self.next_UL)
         # Backward links are kept behind the forward ones: one look-up walks both ways.
-        both = (np.tile(np.arange(k), 2), np.repeat([0, len(self.next_UL)], k) + np.tile(slots_k, 2))
-        one = self._step(*both, np.ones(2 * k, dtype=np.float32))
-        two = self._step(*one)
-        source_R, place_R, share_R = (np.concatenate(parts) for parts in zip(one, two, strict=True))
-        is_backward_R = place_R >= len(self.next_UL)
-        target_R = place_R - is_backward_R * len(self.next_UL)
-        steps_R = np.repeat([1, 2], [len(one[0]), len(two[0])]) * np.where(is_backward_R, -1, 1)
-        order_R = np.argsort(source_R, kind="stable")
+        place_2k, row_2k = np.concatenate([slots_k, slots_k + units]), np.arange(2 * k)
+        row_1, place_1, share_1 = self._step(row_2k, place_2k, None)
+        row_2, place_2, share_2 = self._step(row_1, place_1, share_1)
+        row_R = np.concatenate([row_1, row_2])
+        is_backward_R = row_R >= k
+        source_R = row_R - is_backward_R * k
+        order_R = np.argsort(source_R.astype(np.min_scalar_type(k)), kind="stable")
+        target_R = np.concatenate([place_1, place_2]) - is_backward_R * units
+        steps_R = np.where(is_backward_R, -1, 1)
+        steps_R[len(row_1) :] *= 2
+        share_R = np.concatenate([share_1, share_2])
         return Reach(source_R[order_R], target_R[order_R], steps_R[order_R], share_R[order_R])
 
+    def with_neighbours(self, slots_k: np.ndarray) -> np.ndarray:
+        """Slots and all that ``reach`` finds from them, ascending, each once."""
+        units = len(self.next_UL)
+        place_1 = self._follow(np.concatenate([slots_k, slots_k + units]))
+        is_there_U = np.zeros(2 * units, dtype=bool)
+        is_there_U[slots_k] = is_there_U[place_1] = is_there_U[self._follow(place_1)] = True
+        return np.flatnonzero(is_there_U[:units] | is_there_U[units:])
+
+    def _follow(self, place_k: np.ndarray) -> np.ndarray:
+        """Where every link of some places leads."""
+        target_kL, start_k = self._links_2UL[place_k], (place_k >= len(self.next_UL)) * len(self.next_UL)
+        place_R: np.ndarray = (target_kL + start_k[:, None])[target_kL >= 0]
+        return place_R
+
     def _step(
-        self, source_k: np.ndarray, place_k: np.ndarray, share_k: np.ndarray
+        self, row_k: np.ndarray, place_k: np.ndarray, share_k: np.ndarray | None
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Follow every link of some places (slot, or U + slot when walking backwards)."""
-        targets_kL, counts_kL = self._links_2UL[place_k], self._counts_2UL[place_k]
-        per_count_k = share_k / np.maximum(counts_kL @ np.ones(LINKS, dtype=np.float32), 1.0)
-        entry_R = np.flatnonzero(targets_kL.ravel() >= 0)
-        row_R = entry_R // LINKS
-        units = len(self.next_UL)
-        place_R = targets_kL.ravel()[entry_R] + (place_k[row_R] >= units) * units
-        return source_k[row_R], place_R, counts_kL.ravel()[entry_R] * per_count_k[row_R]
+        target_kL, share_kL = self._links_2UL[place_k], self._counts_2UL[place_k]
+        per_count_k = np.maximum(share_kL @ np.ones(LINKS, dtype=np.float32), 1.0)
+        share_kL *= ((1.0 if share_k is None else share_k) / per_count_k)[:, None]
+        entry_R = np.flatnonzero(target_kL >= 0)
+        from_R = entry_R // LINKS
+        place_R = target_kL.ravel()[entry_R] + (place_k[from_R] >= len(self.next_UL)) * len(self.next_UL)
+        return row_k[from_R], place_R, share_kL.ravel()[entry_R]
 
     def load(self, tables: dict[str, np.ndarray], tails: dict[str, int]) -> None:
         """Take stored links."""

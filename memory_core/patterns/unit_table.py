@@ -23,9 +23,11 @@ class UnitTable:
         self.owner_U = np.full(units, FREE, dtype=np.int32)
         self.used = 0
         self._free: list[int] = []
-        self._grouping: tuple[np.ndarray | None, np.ndarray] | None = None
-        # Unit u belongs to slot u and no slot has a second one, so scores of units are scores of patterns.
-        self._is_one_each = True
+        self._sorting: tuple[np.ndarray, np.ndarray] | None = None
+        # While units stand in the order of their slots, slot s owns those from starts_U[s] to starts_U[s + 1].
+        self._starts_U = np.zeros(units, dtype=np.int64)
+        self._owners = 0
+        self._is_in_order = True
 
     @property
     def free_count(self) -> int:
@@ -49,11 +51,14 @@ class UnitTable:
             self.keys_UD[unit] = keys_SD[row]
             self.owner_U[unit] = slot
         fresh = slice(self.used, self.used + len(keys_SD) - len(reused))
-        is_one_each = self._is_one_each and not reused and slot == self.used and len(keys_SD) == 1
         self.keys_UD[fresh] = keys_SD[len(reused) :]
         self.owner_U[fresh] = slot
         self.used = fresh.stop
-        self._changed(is_one_each=is_one_each)
+        self._sorting = None
+        self._is_in_order = self._is_in_order and not reused and slot == self._owners
+        if self._is_in_order:
+            self._starts_U[slot] = fresh.start
+            self._owners += 1
 
     def owned(self) -> np.ndarray:
         """Numbers of the units that belong to a pattern, ascending."""
@@ -68,15 +73,16 @@ class UnitTable:
         for unit in self.units_of(slot):
             self.owner_U[unit] = FREE
             self._free.append(unit)
-        self._changed(is_one_each=False)
+        self._sorting, self._is_in_order = None, False
 
     def best_per_pattern(self, scores_Qu: np.ndarray) -> np.ndarray:
         """Highest score among each pattern's units: (Q, u) to (Q, n)."""
-        if self._is_one_each:
+        if not self._is_in_order:
+            order_w, starts_n = self._sorted()
+            return _best_of_runs(scores_Qu[:, order_w], starts_n)
+        if self._owners == self.used:
             return scores_Qu
-        order, starts_n = self._groups()
-        grouped_Qu = scores_Qu if order is None else scores_Qu[:, order]
-        return np.maximum.reduceat(grouped_Qu, starts_n, axis=1) if len(starts_n) else scores_Qu[:, :0]
+        return _best_of_runs(scores_Qu, self._starts_U[: self._owners])
 
     def load(self, keys_uD: torch.Tensor, owner_u: np.ndarray) -> None:
         """Take stored units."""
@@ -84,25 +90,31 @@ class UnitTable:
         self.keys_uD.copy_(keys_uD)
         self.owner_u[:] = owner_u
         self._free = np.flatnonzero(owner_u == FREE).tolist()
-        self._changed(is_one_each=bool((owner_u == np.arange(len(owner_u))).all()))
+        self._sorting = None
+        starts_n = np.flatnonzero(np.diff(owner_u, prepend=FREE))
+        self._owners = len(starts_n)
+        self._starts_U[: self._owners] = starts_n
+        self._is_in_order = bool((owner_u[starts_n] == np.arange(self._owners)).all()) and not self._free
 
-    def _changed(self, *, is_one_each: bool) -> None:
-        self._grouping = None
-        self._is_one_each = is_one_each
+    def _sorted(self) -> tuple[np.ndarray, np.ndarray]:
+        """Owned units in the order of their slots, and where each slot's begin."""
+        if self._sorting is None:
+            order_w = np.argsort(self.owner_u, kind="stable")[len(self._free) :]
+            self._sorting = (order_w, np.flatnonzero(np.diff(self.owner_u[order_w], prepend=FREE)))
+        return self._sorting
 
-    def _groups(self) -> tuple[np.ndarray | None, np.ndarray]:
-        if self._grouping is None:
-            owner_u = self.owner_u
-            order = (
-                None if not self._free and bool((np.diff(owner_u) >= 0).all()) else np.argsort(owner_u, kind="stable")
-            )
-            sorted_u = owner_u if order is None else owner_u[order]
-            if order is not None:
-                order = order[len(self._free) :]
-                sorted_u = owner_u[order]
-            starts_n = np.flatnonzero(np.diff(sorted_u, prepend=-2))
-            self._grouping = (order, starts_n)
-        return self._grouping
+
+def _best_of_runs(scores_Qu: np.ndarray, starts_n: np.ndarray) -> np.ndarray:
+    """Highest score of each run of columns, given where the runs begin; most runs have one column."""
+    best_Qn = scores_Qu.take(starts_n, axis=1)
+    lengths_n = np.diff(starts_n, append=scores_Qu.shape[1])
+    runs_m, place = np.flatnonzero(lengths_n > 1), 1
+    while len(runs_m):
+        others_Qm = scores_Qu.take(starts_n[runs_m] + place, axis=1)
+        best_Qn[:, runs_m] = np.maximum(best_Qn.take(runs_m, axis=1), others_Qm)
+        place += 1
+        runs_m = runs_m[lengths_n[runs_m] > place]
+    return best_Qn
 
 
 def pool_keys(keys_SD: torch.Tensor, count: int) -> torch.Tensor:

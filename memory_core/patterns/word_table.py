@@ -10,10 +10,10 @@ from __future__ import annotations
 import math
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from functools import lru_cache
 from hashlib import blake2b
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -23,6 +23,7 @@ WORDS_PER_SLOT: Final = 64
 SATURATION_K1: Final = 0.9
 LENGTH_B: Final = 0.4
 _CONTENT_BIT: Final = 1
+_NONE_POSTED: Final = np.zeros(0, dtype=np.int64)
 # Negations are function words to a search engine, but they turn a fact around.
 _NEGATIONS: Final = frozenset(
     "not no never none nor neither nobodi noth nowher without cannot isn aren wasn weren don doesn didn won wouldn"
@@ -58,6 +59,19 @@ def words_of_text(text: str, language: str) -> list[WordId]:
 @lru_cache(maxsize=1 << 17)
 def _id_of_folded(word: str, language: str) -> WordId:
     return word_id(*stem_word(word, language))
+
+
+class ScoredWords(NamedTuple):
+    """Scores of slots for W words: of which word (ascending), slot and score of each of E entries."""
+
+    word_count: int
+    word_E: np.ndarray
+    slot_E: np.ndarray
+    score_E: np.ndarray
+
+    def total(self, n_patterns: int) -> np.ndarray:
+        """Of every slot the sum over all words, float64 (n,)."""
+        return np.bincount(self.slot_E, self.score_E, minlength=n_patterns)
 
 
 class WordTable:
@@ -106,21 +120,21 @@ class WordTable:
         """The small index of a word in ``index_UW``, ``frequency_V`` and ``is_content_V``; 0 for one never learned."""
         return self._vocabulary.get(word, 0)
 
-    def scored_postings(self, words: Iterable[WordId]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """For each content word of a query (all words when it has none): slots that carry it and their BM25 part."""
+    def scored(self, words: Iterable[WordId]) -> ScoredWords:
+        """What the content words of a query (all words when it has none) give each slot that carries them, by BM25."""
         mean_length = max(1.0, self._length_sum / max(1, self.slot_count))
         distinct = dict.fromkeys(words)
-        for word in [word for word in distinct if is_content(word)] or distinct:
-            index = self._vocabulary.get(word, 0)
-            if not index or not self._postings[index]:
-                continue
-            posted = np.array(self._postings[index])
-            slots, scores = posted >> 8, (posted & 255).astype(np.float32)
-            damp = self.length_U[slots] * np.float32(SATURATION_K1 * LENGTH_B / mean_length)
-            damp += scores + np.float32(SATURATION_K1 * (1 - LENGTH_B))
-            scores *= np.float32(self.rarity(word) * (SATURATION_K1 + 1))
-            scores /= damp
-            yield slots, scores
+        asked = [word for word in distinct if is_content(word)] or distinct
+        postings = [(word, posted) for word in asked if (posted := self._postings[self.index_of(word)])]
+        posted_E = np.concatenate([_NONE_POSTED, *(posted for _, posted in postings)])
+        lengths_W = [len(posted) for _, posted in postings]
+        rarity_W = np.array([self.rarity(word) * (SATURATION_K1 + 1) for word, _ in postings], dtype=np.float32)
+        slot_E, score_E = posted_E >> 8, (posted_E & 255).astype(np.float32)
+        damp_E = self.length_U[slot_E] * np.float32(SATURATION_K1 * LENGTH_B / mean_length)
+        damp_E += score_E + np.float32(SATURATION_K1 * (1 - LENGTH_B))
+        score_E *= np.repeat(rarity_W, lengths_W)
+        score_E /= damp_E
+        return ScoredWords(len(postings), np.repeat(np.arange(len(postings)), lengths_W), slot_E, score_E)
 
     def load(self, word_nW: np.ndarray, count_nW: np.ndarray, length_n: np.ndarray) -> None:
         """Take stored words and rebuild what is derived from them."""

@@ -1,0 +1,31 @@
+"""Units of patterns: the best of a pattern's own, whatever order they were given away in."""
+
+import numpy as np
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from memory_core.patterns.unit_table import UnitTable
+
+SIZES = st.lists(st.integers(1, 4), min_size=1, max_size=12)
+
+
+def filled(sizes: list[int], released: list[int]) -> UnitTable:
+    units = UnitTable(64, 2, torch.device("cpu"))
+    for slot, size in enumerate(sizes):
+        units.own(slot, torch.rand(size, 2))
+    for slot in dict.fromkeys(number % len(sizes) for number in released):
+        units.release(slot)
+        units.own(slot, torch.rand(1 + slot % 3, 2))
+    return units
+
+
+@given(SIZES, st.lists(st.integers(0, 11), max_size=3))
+def test_the_best_of_each_pattern_is_found(sizes: list[int], released: list[int]) -> None:
+    units = filled(sizes, released)
+    scores_Qu = np.random.default_rng(0).random((3, units.used), dtype=np.float32)
+    expected_Qn = np.stack([scores_Qu[:, units.units_of(slot)].max(axis=1) for slot in range(len(sizes))], axis=1)
+    np.testing.assert_array_equal(units.best_per_pattern(scores_Qu), expected_Qn)
+    again = UnitTable(64, 2, torch.device("cpu"))
+    again.load(units.keys_uD.clone(), units.owner_u.copy())
+    np.testing.assert_array_equal(again.best_per_pattern(scores_Qu), expected_Qn)
