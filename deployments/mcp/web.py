@@ -11,6 +11,7 @@ from mcp.server.lowlevel import Server
 from mcp.server.streamable_http_manager import StreamableHTTPASGIApp, StreamableHTTPSessionManager
 from mcp.server.transport_security import TransportSecuritySettings
 from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 PATH: Final = "/mcp"
 MEMORY_PATH: Final = "/memories/{name}/mcp"
@@ -25,10 +26,25 @@ def mount(app: FastAPI, server: Server[Any], *, allowed_hosts: Sequence[str], ma
         security_settings=host_rules(allowed_hosts),
         max_request_body_size=max_body_bytes,
     )
-    endpoint = StreamableHTTPASGIApp(manager)
+    endpoint = _Trimmed(StreamableHTTPASGIApp(manager))
     # Neither sessions to end nor messages outside a request: other methods get 405, as the protocol says.
     app.router.routes.extend(Route(path, endpoint, methods=["POST"]) for path in (PATH, MEMORY_PATH))
     app.router.lifespan_context = _with_manager(app, manager)
+
+
+class _Trimmed:
+    """Wraps an ASGI app. Header values without the white space around them, which HTTP says is no part of them.
+
+    Servers below leave some of it, and the SDK compares values with what the body says.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        headers = [(name, value.strip(b" \t")) for name, value in scope["headers"]]
+        await self._app({**scope, "headers": headers}, receive, send)
 
 
 def host_rules(allowed_hosts: Sequence[str]) -> TransportSecuritySettings:

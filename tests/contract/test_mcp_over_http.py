@@ -152,3 +152,17 @@ async def test_broken_messages_break_nothing_and_reach_no_log(
             assert not await fuzz_mcp._is_crash(http, "/mcp", body, headers), body[:500]
     assert (await http.post("/mcp", json=observe("It lives."))).status_code == 200
     assert SECRET not in caplog.text
+
+
+async def test_white_space_around_a_header_value_is_no_part_of_it(http: httpx.AsyncClient) -> None:
+    meta = {
+        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientCapabilities": {},
+        "io.modelcontextprotocol/clientInfo": {"name": "test", "version": "1"},
+    }
+    message = {**LIST, "params": {"_meta": meta}}
+    headers = {"mcp-protocol-version": "2026-07-28", "mcp-method": " tools/list\t "}
+    answer = await http.post("/mcp", json=message, headers=headers)
+    assert answer.status_code == 200, answer.text
+    refused = await http.post("/mcp", json=message, headers={**headers, "mcp-method": "tools/call"})
+    assert refused.status_code == 400
