@@ -11,7 +11,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 
 from opentelemetry import trace
-from opentelemetry.trace import Span, SpanKind, StatusCode
+from opentelemetry.trace import INVALID_SPAN, ProxyTracerProvider, Span, SpanKind, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from memory_core.errors import NeuralMemoryError
@@ -45,6 +45,9 @@ def span(
     name: str, parent: Mapping[str, str] | None = None, kind: SpanKind = SpanKind.INTERNAL, **attributes: str | int
 ) -> Iterator[Span]:
     """A span around the block. ``parent``: trace context headers of a caller elsewhere; else the running span."""
+    if not _is_traced(parent):
+        yield INVALID_SPAN
+        return
     context = None if parent is None else _TRACE_CONTEXT.extract(parent)
     tracer = trace.get_tracer("neural-memory")
     with tracer.start_as_current_span(
@@ -57,3 +60,10 @@ def span(
             code = error.code if isinstance(error, NeuralMemoryError) else type(error).__name__
             running.set_status(StatusCode.ERROR, code)
             raise
+
+
+def _is_traced(parent: Mapping[str, str] | None) -> bool:
+    """True when spans go somewhere, or a caller's trace passes through here to somebody who keeps it."""
+    if not isinstance(trace.get_tracer_provider(), ProxyTracerProvider):
+        return True
+    return trace.get_current_span() is not INVALID_SPAN or any(name in (parent or ()) for name in _TRACE_CONTEXT.fields)

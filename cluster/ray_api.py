@@ -179,7 +179,8 @@ def end_own_actor() -> None:
 async def call(owner: Owner, method: str, *args: Any, timeout_s: float, **options: Any) -> Any:
     """Call an actor's method. Raises what it raised, OwnerLost, or Unavailable after ``timeout_s``."""
     try:
-        return await asyncio.wait_for(_submitted(owner, method, args, options), timeout_s)
+        async with asyncio.timeout(timeout_s):
+            return await getattr(owner, method).remote(*args, **options)
     except RayTaskError as error:
         raise _raised_by_callee(error) from None
     except RayActorError as error:
@@ -192,10 +193,6 @@ async def call(owner: Owner, method: str, *args: Any, timeout_s: float, **option
         ) from None
     except TaskCancelledError:
         raise Unavailable("The call was cancelled.", hint="Try again.", retry_after_s=1.0) from None
-
-
-async def _submitted(owner: Owner, method: str, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
-    return await getattr(owner, method).remote(*args, **options)
 
 
 def _raised_by_callee(error: RayTaskError) -> NeuralMemoryError:

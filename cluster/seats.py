@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import partial
+from functools import lru_cache, partial
 from typing import Final
 
 from cluster import ray_api
@@ -17,12 +17,14 @@ from cluster.resident import Tenant
 from cluster.standby_host import Home, StandbyHost
 from cluster.volume_actor import KnownMemory, VolumeActor
 from memory_core.ids import MemoryName
+from memory_core.placement_spec import PlacementSpec
 
 _HOME_ANSWERS_WITHIN_S: Final = 5.0
+_OWNERS_KEPT: Final = 1 << 14
 
 
 class Seats:
-    """Of the volume at a URL. Computed, not kept."""
+    """Of the volume at a URL. Computed from what a memory is, so they are kept only to save the time."""
 
     def __init__(self, storage_url: str, shared_hosts: int, limits: HostLimits) -> None:
         self._storage_url = storage_url
@@ -30,6 +32,7 @@ class Seats:
         volume_id = hashlib.sha256(storage_url.encode()).hexdigest()[:12]
         self._pool = Pool(volume_id=volume_id, hosts=shared_hosts, room_bytes=limits.resident_bytes_max)
         self._near_node: dict[MemoryName, str] = {}
+        self._owner = lru_cache(maxsize=_OWNERS_KEPT)(self._computed_owner)
         self.catalog = OwnerSpec(f"volume:{volume_id}", VolumeActor, (storage_url,))
 
     def place(self, known: KnownMemory) -> Place:
@@ -38,13 +41,15 @@ class Seats:
 
     def owner(self, known: KnownMemory) -> OwnerSpec:
         """The actor that owns a memory."""
-        place = self.place(known)
-        standby = None
-        if known.info.placement.standby:
-            standby = self._pool.standby_place(known.uid, known.info.placement).actor_name
+        return self._owner(known.uid, known.info.placement, self._near_node.get(known.name))
+
+    def _computed_owner(self, uid: str, spec: PlacementSpec, near_node: str | None) -> OwnerSpec:
+        place = self._pool.place(uid, spec)
+        standby = self._pool.standby_place(uid, spec).actor_name if spec.standby else None
         arguments = (self._storage_url, self._limits_of(place), _links())
-        needs = replace(place.needs, near_node=self._near_node.get(known.name))
-        return OwnerSpec(place.actor_name, MemoryHost, arguments, needs, known.uid, standby)
+        return OwnerSpec(
+            place.actor_name, MemoryHost, arguments, replace(place.needs, near_node=near_node), uid, standby
+        )
 
     def standby(self, known: KnownMemory) -> OwnerSpec:
         """The actor that follows a memory, without the node that it must not be on."""
