@@ -49,6 +49,7 @@ class _Passage:
     exemplar: Exemplar
     words: list[WordId]
     keys_SD: torch.Tensor
+    segments: int
     report: _Report
 
 
@@ -60,7 +61,7 @@ def observe(
     reports = [_Report() for _ in batch]
     passages = _passages(state, batch, reports, first_seq)
     _refuse_what_cannot_be_learned(state, step_size, passages)
-    needed = sum(len(passage.keys_SD) for passage in passages)
+    needed = sum(passage.segments for passage in passages)
     if needed > state.bank.units.free_count:
         state.become(make_room(state, needed))
     # A full bank replaces patterns, which changes what later passages are compared with: then one at a time.
@@ -107,8 +108,8 @@ class _Chunk:
     def _compare(self) -> Comparison:
         """Similarities are means over a passage's segments of the best cosine with a pattern or another passage."""
         state = self._state
-        sizes = [len(passage.keys_SD) for passage in self._passages]
-        keys_SD = torch.cat([passage.keys_SD for passage in self._passages])
+        sizes = [passage.segments for passage in self._passages]
+        keys_SD = _keys(self._passages)
         known_Sn = state.similarity(keys_SD)
         if len(sizes) == 1:
             known_Pn, among_PP = known_Sn.mean(axis=0, keepdims=True), None
@@ -182,20 +183,21 @@ class _Chunk:
         state, waiting = self._state, self._waiting
         if not waiting:
             return
-        state.precision.learn(torch.cat([passage.keys_SD for passage, _ in waiting]))
+        state.precision.learn(_keys([passage for passage, _ in waiting]))
         steps = [(passage, slot) for passage, slot in waiting if slot is not None]
         waiting.clear()
         if not steps:
             return
-        keys_SD = torch.cat([passage.keys_SD for passage, _ in steps])
-        ids = np.array([state.bank.pattern_id(slot) for passage, slot in steps for _ in passage.keys_SD])
+        keys_SD = _keys([passage for passage, _ in steps])
+        ids_P = state.bank.columns["pattern_id_U"][[slot for _, slot in steps]]
+        ids = np.repeat(ids_P, [passage.segments for passage, _ in steps])
         values_SV = value_codes(ids, state.config.key_dim, state.config.seed).to(state.device)
         state.fast_weights, _, norms_S = state.network.update(
             state.fast_weights, state.address_keys(keys_SD), values_SV, self._step_size
         )
         norms = iter(norms_S.tolist())
         for passage, _ in steps:
-            passage.report.delta_square += sum(next(norms) ** 2 for _ in passage.keys_SD)
+            passage.report.delta_square += sum(next(norms) ** 2 for _ in range(passage.segments))
 
     def _readdress(self) -> None:
         """Early on the mean of the keys is a guess: at fixed sizes take the measured one and rehearse all units."""
@@ -223,8 +225,13 @@ def _passages(
             )
             words = words_of_text(exemplar.text, state.config.language)
             keys = keys_SD if len(segments) == len(spans) else keys_SD[segments.start : segments.stop]
-            passages.append(_Passage(exemplar, words, keys, report))
+            passages.append(_Passage(exemplar, words, keys, len(segments), report))
     return passages
+
+
+def _keys(passages: Sequence[_Passage]) -> torch.Tensor:
+    """Keys of all segments in order, (S, D)."""
+    return passages[0].keys_SD if len(passages) == 1 else torch.cat([passage.keys_SD for passage in passages])
 
 
 def _outcome(state: MemoryState, report: _Report, seq: Seq) -> ObserveOutcome:
@@ -246,9 +253,9 @@ def _refuse_what_cannot_be_learned(state: MemoryState, step_size: float, passage
         raise InvalidInput(f"learning_rate {step_size:g} is not in (0, 1].", hint="Choose a value in that range.")
     if not passages:
         raise InvalidInput("There is no text to learn.", hint="Send at least one non-empty text.")
-    if not bool(torch.isfinite(torch.cat([passage.keys_SD for passage in passages])).all()):
+    if not bool(np.isfinite(_keys(passages).cpu().numpy()).all()):
         raise LearningFailed("The encoder gave a key that is not finite; nothing was learned.", hint="Report the text.")
-    needed, free = sum(len(passage.keys_SD) for passage in passages), state.bank.units.free_count
+    needed, free = sum(passage.segments for passage in passages), state.bank.units.free_count
     if state.config.saturation == "refuse" and needed > free:
         raise Saturated(
             f"{free} of {state.config.units} units are free and {needed} could be needed.",

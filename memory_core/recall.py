@@ -1,6 +1,6 @@
 """infer and surprise: what a MemoryState answers. Neither changes it.
 
-Shapes: N segments, D key_dim, n patterns in use.
+Shapes: N segments, D key_dim, n patterns in use, a of them allowed by the question's filters, k answered with.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from memory_core.encoding.words import analyze
 from memory_core.errors import InvalidInput
 from memory_core.ids import MemoryName, PatternId
 from memory_core.patterns.channels import ChannelScores, score_patterns
+from memory_core.patterns.highest import highest
 from memory_core.patterns.novelty import Comparison, explained_share, surprising_words
 from memory_core.patterns.passages import group_passages
 from memory_core.patterns.relevance import most_relevant_first
@@ -85,8 +86,10 @@ def infer(state: MemoryState, memory: MemoryName, query: EncodedText, options: I
     if not len(allowed):
         return InferResult(memory=memory, response="", confidence=0.0, mode="not_learned", patterns=())
     scores = score_patterns(state, keys_SD, words, _checked_channels(options))
-    ranked = _ranked(scores.total_n[allowed], max(2, options.pattern_limit))
-    matches = _matches(state, scores, allowed, ranked[: options.pattern_limit], options, words)
+    total_a = scores.total_n[allowed] if len(allowed) < state.pattern_count else scores.total_n
+    ranked = _ranked(total_a, max(2, options.pattern_limit))
+    weights = _softmax(total_a, options.temperature)[ranked[: options.pattern_limit]].tolist()
+    matches = _matches(state, scores, allowed[ranked[: options.pattern_limit]], weights, options, words)
     confidence = _confidence(state, scores, allowed[ranked[:2]], words)
     if confidence < NOT_LEARNED_BELOW:
         return InferResult(memory=memory, response="", confidence=confidence, mode="not_learned", patterns=matches)
@@ -150,34 +153,31 @@ def _fits(exemplar: Exemplar, options: InferOptions, time: TimeRange) -> bool:
 def _matches(
     state: MemoryState,
     scores: ChannelScores,
-    allowed: np.ndarray,
-    order: np.ndarray,
+    best_k: np.ndarray,
+    weights: list[float],
     options: InferOptions,
     words: list[WordId],
 ) -> tuple[PatternMatch, ...]:
-    total, time = scores.total_n[allowed], _time_of(options)
-    weights = _softmax(total, options.temperature)
+    time = _time_of(options)
     return tuple(
         PatternMatch(
-            pattern=PatternId(state.bank.pattern_id(int(allowed[position]))),
-            weight=float(weights[position]),
+            pattern=PatternId(state.bank.pattern_id(slot)),
+            weight=weight,
             exemplars=most_relevant_first(
                 state.words,
                 state.config.language,
                 words,
-                tuple(item for item in state.bank.exemplars[int(allowed[position])] if _fits(item, options, time)),
+                tuple(item for item in state.bank.exemplars[slot] if _fits(item, options, time)),
             ),
-            channels={name: float(part_n[allowed[position]]) for name, part_n in scores.parts.items()},
+            channels={name: float(part_n[slot]) for name, part_n in scores.parts.items()},
         )
-        for position in order
+        for slot, weight in zip(best_k.tolist(), weights, strict=True)
     )
 
 
 def _ranked(scores_n: np.ndarray, count: int) -> np.ndarray:
     """Positions of the ``count`` highest scores, highest first; of equal ones the first counts as higher."""
-    first = np.arange(len(scores_n))
-    if count < len(scores_n):
-        first = np.flatnonzero(scores_n >= np.partition(scores_n, -count)[-count])
+    first = np.flatnonzero(scores_n >= scores_n[highest(scores_n[None], count)[0]].min())
     ranked: np.ndarray = first[np.argsort(-scores_n[first], kind="stable")[:count]]
     return ranked
 

@@ -22,7 +22,7 @@ from memory_core.networks.network import FastWeights, Network
 from memory_core.networks.variants import open_network
 from memory_core.patterns.bank import COLUMNS, PatternBank
 from memory_core.patterns.exemplars import pack_exemplars, unpack_exemplars
-from memory_core.patterns.precision import Precision
+from memory_core.patterns.precision import Precision, unit_rows
 from memory_core.patterns.speakers import Speakers
 from memory_core.patterns.transitions import TABLES, Transitions
 from memory_core.patterns.word_table import WordTable
@@ -119,7 +119,7 @@ class MemoryState:
 
     def address_keys(self, keys_ND: torch.Tensor) -> torch.Tensor:
         """Keys as the fast weights see them: centred by a mean that is frozen early, unit norm."""
-        return torch.nn.functional.normalize(keys_ND - self.address_mean_D, dim=-1)
+        return unit_rows(keys_ND - self.address_mean_D)
 
     def weight_hash(self) -> str:
         """Sixteen hex digits over every learned tensor."""

@@ -97,7 +97,8 @@ def _update_pair(
     delta_KV = gains_1K.to(device).T * error_1V
     table_RV.index_add_(0, rows[0], delta_KV.to(table_RV.dtype))
     variance_R.index_copy_(0, rows[0], variance_K.to(device))
-    return torch.tensor([loss], device=device), torch.tensor([norm], device=device)
+    loss_and_norm = torch.tensor([loss, norm], device=device)
+    return loss_and_norm[:1], loss_and_norm[1:]
 
 
 def _update_block(
@@ -135,7 +136,11 @@ def _not_finite() -> LearningFailed:
 
 def _read(table_RV: torch.Tensor, rows_NK: torch.Tensor, activations_NK: torch.Tensor) -> torch.Tensor:
     if table_RV.dtype == torch.float32:
-        return embedding_bag(rows_NK, table_RV, per_sample_weights=activations_NK, mode="sum")
+        bags_N = torch.arange(0, rows_NK.numel(), rows_NK.shape[1], device=rows_NK.device)
+        answers_NV: torch.Tensor = torch.embedding_bag(
+            table_RV, rows_NK.reshape(-1), bags_N, per_sample_weights=activations_NK.reshape(-1)
+        )[0]
+        return answers_NV
     pairs = max(1, ROWS_AT_ONCE // rows_NK.shape[1])
     slices = [slice(start, start + pairs) for start in range(0, len(rows_NK), pairs)]
     return torch.cat(

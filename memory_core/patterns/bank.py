@@ -63,7 +63,7 @@ class PatternBank:
         else:
             self.units.release(slot)
         self.units.own(slot, pool_keys(keys_SD, self.units.free_count))
-        values = (self.next_pattern_id, exemplar.seq, exemplar.seq, 1, surprise, 0.0, len(keys_SD))
+        values = (self.next_pattern_id, exemplar.seq, exemplar.seq, 1, surprise, 0.0, keys_SD.shape[0])
         for name, value in zip(COLUMNS, values, strict=True):
             self.columns[name][slot] = value
         self.exemplars[slot] = (exemplar,)

@@ -22,6 +22,7 @@ import numpy as np
 import torch
 
 from memory_core.networks.codes import value_codes
+from memory_core.patterns.highest import highest
 from memory_core.patterns.transitions import Reach
 from memory_core.patterns.word_table import ScoredWords, WordId
 from memory_core.results import CHANNELS, Channel
@@ -141,7 +142,8 @@ def _fading(reach: Reach, weights: dict[int, float]) -> np.ndarray:
 def _fast_weights(state: MemoryState, keys_SD: torch.Tensor, scores_n: np.ndarray) -> np.ndarray:
     """Match of M(q) with the codes of the strongest patterns, in deviations of a random code; 0 for the others."""
     strongest_k = _strongest(scores_n, CODE_CANDIDATES)
-    answer_V = state.network.read(state.fast_weights, state.address_keys(keys_SD)).mean(0).cpu()
+    answer_SV = state.network.read(state.fast_weights, state.address_keys(keys_SD)).cpu()
+    answer_V = answer_SV.mean(0) if answer_SV.shape[0] > 1 else answer_SV[0]
     ids_k = state.bank.column("pattern_id_U")[strongest_k]
     match_k = value_codes(ids_k, len(answer_V), state.config.seed) @ answer_V
     deviation = float(answer_V.norm()) / len(answer_V) ** 0.5
@@ -153,6 +155,5 @@ def _fast_weights(state: MemoryState, keys_SD: torch.Tensor, scores_n: np.ndarra
 
 def _strongest(scores_n: np.ndarray, count: int) -> np.ndarray:
     """Slots of the ``count`` highest scores, ascending."""
-    if count >= len(scores_n):
-        return np.arange(len(scores_n))
-    return np.sort(np.argpartition(scores_n, -count)[-count:])
+    slots_k: np.ndarray = highest(scores_n[None], count)[0]
+    return slots_k

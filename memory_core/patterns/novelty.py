@@ -24,12 +24,12 @@ import numpy as np
 
 from memory_core.encoding.words import Word
 from memory_core.patterns.bank import PatternBank
+from memory_core.patterns.highest import highest
 from memory_core.patterns.said_words import SaidWords, Words
 from memory_core.patterns.word_table import WordId, WordTable, is_content, word_id
 from memory_core.results import SurprisingWord
 
 CANDIDATES: Final = 8
-RUN: Final = 64
 MARGIN: Final = 0.5
 WORDS_WEIGHT: Final = 0.5
 CROWDING_WEIGHT: Final = 0.3
@@ -78,7 +78,7 @@ class Comparison:
         self._segments_P = np.array(segments)
         self._known_Pn = known_Pn
         self._among_PP = among_PP if len(words) > 1 else None
-        slot_PK = _most_similar(known_Pn)
+        slot_PK = highest(known_Pn, CANDIDATES)
         self._known = _Candidates(
             np.take_along_axis(known_Pn, slot_PK, axis=1),
             slot_PK,
@@ -150,7 +150,7 @@ class Comparison:
                 (np.maximum(known.crowding_PC, came_near_PK), self._crowding_of_passages(among_PP, recruits_P)),
             )
         )
-        chosen_PC = _highest(similarity, CANDIDATES)
+        chosen_PC = highest(similarity, CANDIDATES)
         similarity, slots, segments, crowding = (
             np.take_along_axis(column, chosen_PC, axis=1) for column in (similarity, slots, segments, crowding)
         )
@@ -207,27 +207,6 @@ def surprising_words(
             start, end = span[0] + word.start, span[0] + word.end
             found[number] = SurprisingWord(word=text[start:end], start=start, end=end, share=share)
     return tuple(sorted(found.values(), key=lambda word: (-word.share, word.start)))
-
-
-def _most_similar(similarity_Pn: np.ndarray) -> np.ndarray:
-    """The 8 most similar slots of each row (all, when there are fewer), ascending; shape (P, K)."""
-    rows, count = similarity_Pn.shape
-    if count < 4 * CANDIDATES * RUN:
-        return _highest(similarity_Pn, CANDIDATES)
-    # The highest lie in the 8 runs of slots whose best are the highest, or behind the last whole run.
-    whole = count // RUN * RUN
-    best_of_runs = similarity_Pn[:, :whole].reshape(rows, -1, RUN).max(axis=2)
-    within = (_highest(best_of_runs, CANDIDATES)[:, :, None] * RUN + np.arange(RUN)).reshape(rows, -1)
-    slots = np.concatenate([within, np.broadcast_to(np.arange(whole, count), (rows, count - whole))], axis=1)
-    return np.take_along_axis(slots, _highest(np.take_along_axis(similarity_Pn, slots, axis=1), CANDIDATES), axis=1)
-
-
-def _highest(scores_PX: np.ndarray, count: int) -> np.ndarray:
-    """Columns of the ``count`` highest scores of each row, ascending."""
-    rows, width = scores_PX.shape
-    if width <= count:
-        return np.broadcast_to(np.arange(width), (rows, width))
-    return np.sort(np.argpartition(scores_PX, width - count, axis=1)[:, width - count :], axis=1)
 
 
 def _overlap(own_P: np.ndarray, theirs_PC: np.ndarray, common_PC: np.ndarray, is_longer_PC: np.ndarray) -> np.ndarray:

@@ -17,6 +17,12 @@ import torch
 REFRESH_GROWTH: Final = 1.0625
 
 
+def unit_rows(rows_ND: torch.Tensor) -> torch.Tensor:
+    """Rows of unit norm, as ``torch.nn.functional.normalize`` makes them, with less around it."""
+    norms_N1: torch.Tensor = torch.linalg.vector_norm(rows_ND, dim=-1, keepdim=True)
+    return rows_ND / norms_N1.clamp_min_(1e-12)
+
+
 class Precision:
     """Mean and second moment of the observed keys, and the precision matrix derived from them."""
 
@@ -30,10 +36,10 @@ class Precision:
 
     def learn(self, keys_ND: torch.Tensor) -> None:
         """Add keys in order; the inverse is refreshed at the same counts however the keys are grouped."""
-        start = 0
-        while start < len(keys_ND):
+        start, total = 0, keys_ND.shape[0]
+        while start < total:
             due = max(2, math.ceil(self.refreshed_at * REFRESH_GROWTH), self.refreshed_at + 1)
-            end = min(len(keys_ND), start + max(1, due - self.count))
+            end = min(total, start + max(1, due - self.count))
             self._add(keys_ND[start:end])
             if self.count >= due:
                 self._refresh()
@@ -41,7 +47,7 @@ class Precision:
 
     def centre(self, keys_ND: torch.Tensor) -> torch.Tensor:
         """Keys minus the mean of the last refresh, unit norm. Raw encoder keys are anisotropic; centred ones spread."""
-        return torch.nn.functional.normalize(keys_ND - self.mean_D, dim=-1)
+        return unit_rows(keys_ND - self.mean_D)
 
     def clone(self) -> Precision:
         """An independent copy."""
@@ -52,7 +58,7 @@ class Precision:
         return copy
 
     def _add(self, keys_ND: torch.Tensor) -> None:
-        self.count += len(keys_ND)
+        self.count += keys_ND.shape[0]
         self.sum_D += keys_ND.sum(0)
         self.second_DD.addmm_(keys_ND.T, keys_ND)
 

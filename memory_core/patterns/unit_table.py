@@ -7,6 +7,8 @@ Shapes: U units, u units ever used, D key_dim, n patterns, Q queries, S segments
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 
@@ -27,6 +29,7 @@ class UnitTable:
         # While units stand in the order of their slots, slot s owns those from starts_U[s] to starts_U[s + 1].
         self._starts_U = np.zeros(units, dtype=np.int64)
         self._owners = 0
+        self._runs: _Runs | None = None
         self._is_in_order = True
 
     @property
@@ -46,12 +49,13 @@ class UnitTable:
 
     def own(self, slot: int, keys_SD: torch.Tensor) -> None:
         """Give a slot one unit per key; there must be enough free ones."""
-        reused = [self._free.pop() for _ in range(min(len(self._free), len(keys_SD)))]
+        needed = keys_SD.shape[0]
+        reused = [self._free.pop() for _ in range(min(len(self._free), needed))]
         for row, unit in enumerate(reused):
             self.keys_UD[unit] = keys_SD[row]
             self.owner_U[unit] = slot
-        fresh = slice(self.used, self.used + len(keys_SD) - len(reused))
-        self.keys_UD[fresh] = keys_SD[len(reused) :]
+        fresh = slice(self.used, self.used + needed - len(reused))
+        self.keys_UD[fresh] = keys_SD[len(reused) :] if reused else keys_SD
         self.owner_U[fresh] = slot
         self.used = fresh.stop
         self._sorting = None
@@ -59,6 +63,8 @@ class UnitTable:
         if self._is_in_order:
             self._starts_U[slot] = fresh.start
             self._owners += 1
+            if needed > 1:
+                self._runs = None
 
     def owned(self) -> np.ndarray:
         """Numbers of the units that belong to a pattern, ascending."""
@@ -77,12 +83,14 @@ class UnitTable:
 
     def best_per_pattern(self, scores_Qu: np.ndarray) -> np.ndarray:
         """Highest score among each pattern's units: (Q, u) to (Q, n)."""
-        if not self._is_in_order:
-            order_w, starts_n = self._sorted()
-            return _best_of_runs(scores_Qu[:, order_w], starts_n)
-        if self._owners == self.used:
-            return scores_Qu
-        return _best_of_runs(scores_Qu, self._starts_U[: self._owners])
+        if self._is_in_order:
+            if self._owners == self.used:
+                return scores_Qu
+            starts_n = self._starts_U[: self._owners]
+            self._runs = self._runs or _Runs.of(starts_n, self.used)
+            return self._runs.best(scores_Qu, starts_n)
+        order_w, starts_n = self._sorted()
+        return _Runs.of(starts_n, len(order_w)).best(scores_Qu[:, order_w], starts_n)
 
     def load(self, keys_uD: torch.Tensor, owner_u: np.ndarray) -> None:
         """Take stored units."""
@@ -90,7 +98,7 @@ class UnitTable:
         self.keys_uD.copy_(keys_uD)
         self.owner_u[:] = owner_u
         self._free = np.flatnonzero(owner_u == FREE).tolist()
-        self._sorting = None
+        self._sorting = self._runs = None
         starts_n = np.flatnonzero(np.diff(owner_u, prepend=FREE))
         self._owners = len(starts_n)
         self._starts_U[: self._owners] = starts_n
@@ -104,22 +112,30 @@ class UnitTable:
         return self._sorting
 
 
-def _best_of_runs(scores_Qu: np.ndarray, starts_n: np.ndarray) -> np.ndarray:
-    """Highest score of each run of columns, given where the runs begin; most runs have one column."""
-    best_Qn = scores_Qu.take(starts_n, axis=1)
-    lengths_n = np.diff(starts_n, append=scores_Qu.shape[1])
-    runs_m, place = np.flatnonzero(lengths_n > 1), 1
-    while len(runs_m):
-        others_Qm = scores_Qu.take(starts_n[runs_m] + place, axis=1)
-        best_Qn[:, runs_m] = np.maximum(best_Qn.take(runs_m, axis=1), others_Qm)
-        place += 1
-        runs_m = runs_m[lengths_n[runs_m] > place]
-    return best_Qn
+@dataclass(frozen=True, slots=True)
+class _Runs:
+    """Which patterns own more than one unit, given where the run of each begins: those with a second, a third, ..."""
+
+    with_another: tuple[np.ndarray, ...]
+
+    @classmethod
+    def of(cls, starts_n: np.ndarray, used: int) -> _Runs:
+        lengths_n = np.diff(starts_n, append=used)
+        longest = int(lengths_n.max(initial=1))
+        return cls(tuple(np.flatnonzero(lengths_n > place) for place in range(1, longest)))
+
+    def best(self, scores_Qu: np.ndarray, starts_n: np.ndarray) -> np.ndarray:
+        """Highest score of each run of columns, (Q, n)."""
+        best_Qn = scores_Qu.take(starts_n, axis=1)
+        for place, slots_m in enumerate(self.with_another, start=1):
+            others_Qm = scores_Qu.take(starts_n[slots_m] + place, axis=1)
+            best_Qn[:, slots_m] = np.maximum(best_Qn.take(slots_m, axis=1), others_Qm)
+        return best_Qn
 
 
 def pool_keys(keys_SD: torch.Tensor, count: int) -> torch.Tensor:
     """At most ``count`` keys: neighbours are averaged when there are more; unit norm."""
-    if len(keys_SD) <= count:
+    if keys_SD.shape[0] <= count:
         return keys_SD
     pooled = [part.mean(0) for part in torch.tensor_split(keys_SD, count)]
     return torch.nn.functional.normalize(torch.stack(pooled), dim=-1)

@@ -97,12 +97,14 @@ class WordTable:
         """Make ``words`` the words of a slot; over 64 distinct ones, the most frequent stay."""
         if slot < self.slot_count:
             self._unpost(slot)
-        kept = kept_words(words)
-        counts = [min(count, 255) for count in kept.values()]
-        self.word_UW[slot, : len(kept)] = list(kept)
+        counted = kept_words(words)
+        kept, counts = list(counted), list(counted.values())
+        if max(counts, default=0) > 255:
+            counts = [min(count, 255) for count in counts]
+        self.word_UW[slot, : len(kept)] = kept
         self.count_UW[slot, : len(kept)] = counts
-        self.length_U[slot] = sum(map(is_content, words))
-        self._post(slot, list(kept), counts)
+        self.length_U[slot] = sum([word & _CONTENT_BIT for word in words])
+        self._post(slot, kept, counts)
 
     def words_of(self, slot: int) -> set[WordId]:
         """Distinct words of a slot."""

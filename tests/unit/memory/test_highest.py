@@ -1,0 +1,14 @@
+"""The highest scores of a row, by groups and without."""
+
+import numpy as np
+import pytest
+
+from memory_core.patterns.highest import highest
+
+
+@pytest.mark.parametrize("width", [3, 8, 63, 512, 1_000, 5_003])
+@pytest.mark.parametrize("count", [1, 8, 64])
+def test_the_highest_are_found_in_ascending_order(width: int, count: int) -> None:
+    scores_PX = np.random.default_rng(width).permuted(np.tile(np.arange(width), (3, 1)), axis=1)
+    expected_PC = np.sort(np.argsort(scores_PX, axis=1)[:, -count:], axis=1)
+    np.testing.assert_array_equal(highest(scores_PX.astype(np.float32), count), expected_PC)
