@@ -117,8 +117,8 @@ class _Chunk:
             known_Pn, among_PP = known_Sn, (keys_SD @ keys_SD.T).cpu().numpy()
         if among_PP is not None and len(keys_SD) > len(sizes):
             starts_P = np.cumsum([0, *sizes[:-1]])
-            mean_PS = np.repeat(np.eye(len(sizes), dtype=np.float32) / np.array(sizes, dtype=np.float32), sizes, axis=1)
-            known_Pn, among_PP = mean_PS @ known_Sn, mean_PS @ np.maximum.reduceat(among_PP, starts_P, axis=1)
+            known_Pn = _means(known_Sn, starts_P, sizes)
+            among_PP = _means(np.maximum.reduceat(among_PP, starts_P, axis=1), starts_P, sizes)
         words = [passage.words for passage in self._passages]
         return Comparison(state.bank, state.words, words, sizes, known_Pn, among_PP)
 
@@ -227,6 +227,17 @@ def _passages(
             keys = keys_SD if len(segments) == len(spans) else keys_SD[segments.start : segments.stop]
             passages.append(_Passage(exemplar, words, keys, len(segments), report))
     return passages
+
+
+def _means(rows_Sx: np.ndarray, starts_P: np.ndarray, sizes: Sequence[int]) -> np.ndarray:
+    """Of each passage the mean of its segments' rows; most have one segment."""
+    means_Px: np.ndarray = rows_Sx[starts_P]
+    longer_m = np.flatnonzero(np.array(sizes) > 1)
+    sizes_m = np.array(sizes)[longer_m]
+    segments_s = np.repeat(starts_P[longer_m] - np.cumsum(sizes_m) + sizes_m, sizes_m) + np.arange(sizes_m.sum())
+    mean_ms = np.repeat(np.eye(len(sizes_m), dtype=np.float32) / sizes_m.astype(np.float32), sizes_m, axis=1)
+    means_Px[longer_m] = mean_ms @ rows_Sx[segments_s]
+    return means_Px
 
 
 def _keys(passages: Sequence[_Passage]) -> torch.Tensor:

@@ -123,9 +123,12 @@ class Comparison:
         nearest_n = np.zeros(count, dtype=np.float32)
         if not len(recruited_R):
             return nearest_n
-        known_Rn, slots_R = self._known_Pn[recruited_R], slots_P[recruited_R]
+        known_Rn = self._known_Pn if recruits_P.all() else self._known_Pn[recruited_R]
+        slots_R = slots_P[recruited_R]
         is_replaced_R = slots_R < known_Rn.shape[1]
-        known_Rn[is_replaced_R, slots_R[is_replaced_R]] = 0.0
+        if is_replaced_R.any():
+            known_Rn = known_Rn.copy()
+            known_Rn[is_replaced_R, slots_R[is_replaced_R]] = 0.0
         nearest_n[: known_Rn.shape[1]] = known_Rn.max(axis=0)
         own_R = known_Rn.max(axis=1, initial=0.0)
         if self._among_PP is not None:

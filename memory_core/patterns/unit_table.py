@@ -126,10 +126,11 @@ class _Runs:
 
     def best(self, scores_Qu: np.ndarray, starts_n: np.ndarray) -> np.ndarray:
         """Highest score of each run of columns, (Q, n)."""
-        best_Qn = scores_Qu.take(starts_n, axis=1)
+        # With "clip" NumPy does not look for places out of bounds, of which there are none: it takes a third of the time.
+        best_Qn = scores_Qu.take(starts_n, axis=1, mode="clip")
         for place, slots_m in enumerate(self.with_another, start=1):
-            others_Qm = scores_Qu.take(starts_n[slots_m] + place, axis=1)
-            best_Qn[:, slots_m] = np.maximum(best_Qn.take(slots_m, axis=1), others_Qm)
+            others_Qm = scores_Qu.take(starts_n[slots_m] + place, axis=1, mode="clip")
+            best_Qn[:, slots_m] = np.maximum(best_Qn.take(slots_m, axis=1, mode="clip"), others_Qm)
         return best_Qn
 
 
