@@ -126,7 +126,7 @@ class _Runs:
 
     def best(self, scores_Qu: np.ndarray, starts_n: np.ndarray) -> np.ndarray:
         """Highest score of each run of columns, (Q, n)."""
-        # With "clip" NumPy does not look for places out of bounds, of which there are none: it takes a third of the time.
+        # With "clip" NumPy does not look for places out of bounds, of which there are none: a third of the time.
         best_Qn = scores_Qu.take(starts_n, axis=1, mode="clip")
         for place, slots_m in enumerate(self.with_another, start=1):
             others_Qm = scores_Qu.take(starts_n[slots_m] + place, axis=1, mode="clip")
