@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 
+from cluster.packed import Packed
 from cluster.ray_backend import ClusterSettings, RayBackend
 from memory_core.errors import NeuralMemoryError
 from memory_core.jobs.keeper import OnInfo
@@ -21,7 +22,7 @@ from memory_core.storage.open_store import open_store
 _log = logging.getLogger(__name__)
 
 
-class JobRunner:
+class JobRunner(Packed):
     """Works on a job of the volume at a URL until it has ended, then calls ``leave``."""
 
     def __init__(self, storage_url: str, job: JobId, settings: ClusterSettings, leave: Callable[[], None]) -> None:

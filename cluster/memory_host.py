@@ -23,6 +23,7 @@ from cluster.call_context import CallContext
 from cluster.host_meter import Meter, NoMeter
 from cluster.host_watch import HostWatch
 from cluster.json_log import log_as_json
+from cluster.packed import Packed
 from cluster.resident import Resident, Tenant, Threads
 from cluster.tracing import install_tracer
 from memory_core.errors import NotFound, Overloaded
@@ -96,7 +97,7 @@ class HostLinks:
     open_meter: Callable[[], Meter] = NoMeter
 
 
-class MemoryHost:
+class MemoryHost(Packed):
     """Memories of the volume at a URL. Methods raise NeuralMemoryError subclasses; anything else is a bug."""
 
     def __init__(self, storage_url: str, limits: HostLimits | None = None, links: HostLinks | None = None) -> None:

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from cluster import ray_api
 from cluster.memory_host import HOST_FULL
+from cluster.packed import Packed
 from cluster.placement import Needs, unmet
 from cluster.ray_api import Owner, OwnerLost
 from cluster.resident import WRITER_ENDED
@@ -45,7 +46,7 @@ class OwnerSpec:
     """
 
     actor_name: str
-    kind: type
+    kind: type[Packed]
     arguments: tuple[Any, ...]
     needs: Needs = field(default_factory=Needs)
     tenant_uid: str | None = None

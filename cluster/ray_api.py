@@ -21,6 +21,7 @@ from ray.util.metrics import Counter, Gauge, Histogram
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from cluster.host_meter import COUNTERS, GAUGES, HISTOGRAMS, Measure
+from cluster.packed import Packed, pack_call, unpack_answer
 from cluster.placement import FanOut, Needs, NodeFacts
 from memory_core.errors import Internal, NeuralMemoryError, Unavailable
 
@@ -42,7 +43,7 @@ class OwnerLost(Exception):
     """The actor died, restarts or is unreachable. Whether it did the work is unknown."""
 
 
-def owner_of(actor_name: str, kind: type[Any], needs: Needs, *args: Any) -> Owner:
+def owner_of(actor_name: str, kind: type[Packed], needs: Needs, *args: Any) -> Owner:
     """The named actor, created if there is none, on a node that has what it needs. Blocks; call it in a thread.
 
     The actor outlives its creator, restarts when its process dies, and never repeats a call by itself.
@@ -180,7 +181,7 @@ async def call(owner: Owner, method: str, *args: Any, timeout_s: float, **option
     """Call an actor's method. Raises what it raised, OwnerLost, or Unavailable after ``timeout_s``."""
     try:
         async with asyncio.timeout(timeout_s):
-            return await getattr(owner, method).remote(*args, **options)
+            return unpack_answer(await owner.packed.remote(method, pack_call(args, options)))
     except RayTaskError as error:
         raise _raised_by_callee(error) from None
     except RayActorError as error:

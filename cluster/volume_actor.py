@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from cluster.packed import Packed
 from memory_core.config import MemoryConfig
 from memory_core.errors import NeuralMemoryError, NotFound
 from memory_core.ids import EncoderId, MemoryName, Tag
@@ -46,7 +47,7 @@ class KnownMemory:
         return EncoderId(self.info.encoder)
 
 
-class VolumeActor:
+class VolumeActor(Packed):
     """The catalog of the volume at a URL. Methods raise NeuralMemoryError subclasses."""
 
     def __init__(self, storage_url: str) -> None:

@@ -6,10 +6,17 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from cluster.owners import Call, Owners, OwnerSpec
+from cluster.packed import Packed
 from deployments.chat.transcripts import Message, RamTranscripts, Session
 
 _CALL_DEADLINE_S: Final = 30.0
-_ACTOR: Final = OwnerSpec("transcripts", RamTranscripts, ())
+
+
+class TranscriptsActor(RamTranscripts, Packed):
+    """The transcripts of all replicas."""
+
+
+_ACTOR: Final = OwnerSpec("transcripts", TranscriptsActor, ())
 
 
 class SharedTranscripts:

@@ -11,6 +11,7 @@ import pytest
 
 from cluster import ray_api
 from cluster.host_meter import NoMeter
+from cluster.packed import pack_call, unpack_answer
 from cluster.placement import Needs
 from cluster.ray_api import OwnerLost
 from cluster.ray_backend import RayBackend
@@ -39,7 +40,8 @@ class InProcess:
     async def call(self, owner: Any, method: str, *args: Any, timeout_s: float, **options: Any) -> Any:
         if owner not in self.owners.values():
             raise OwnerLost("killed")
-        return await asyncio.wait_for(getattr(owner, method)(*args, **options), timeout_s)
+        answer = await asyncio.wait_for(owner.packed(method, pack_call(args, options)), timeout_s)
+        return unpack_answer(answer)
 
 
 class TestOverHosts(BackendConformance):
