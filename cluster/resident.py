@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from memory_core.errors import Conflict, Fenced, NeuralMemoryError, Overloaded, Unavailable
@@ -28,6 +29,8 @@ _WRITES_AT_ONCE: Final = 16
 _WRITE_THREADS: Final = 128
 _READ_THREADS: Final = 8
 _MOVE_THREADS: Final = 4
+# All of them want the state's lock for all of their time: more threads would only hinder the one that has it.
+_QUESTIONS: Final = frozenset({"infer", "surprise", "predict_next", "attention_map", "explain"})
 
 _log = logging.getLogger(__name__)
 
@@ -65,6 +68,7 @@ class Resident:
         self._threads = threads
         # Of the group commits of one memory; the rest of the threads is for its neighbours.
         self._at_once = asyncio.Semaphore(_WRITES_AT_ONCE)
+        self._asking = asyncio.Lock()
         self._pending_writes = 0
         self._fenced: Fenced | None = None
         self._opening: asyncio.Task[MemoryWriter] | None = None
@@ -101,7 +105,11 @@ class Resident:
         """Call a method of the writer that changes no state."""
         writer = await self._writer()
         require_same_encoder(writer.name, writer.config, fingerprint)
-        return await _in_thread(self._threads.reads, lambda: getattr(writer, method)(*args, **options))
+        work = partial(getattr(writer, method), *args, **options)
+        if method not in _QUESTIONS:
+            return await _in_thread(self._threads.reads, work)
+        async with self._asking:
+            return await _in_thread(self._threads.reads, work)
 
     async def write(self, method: str, args: tuple[Any, ...], options: dict[str, Any], fingerprint: str | None) -> Any:
         """Call a method of the writer that changes the memory; Overloaded when too many wait."""
