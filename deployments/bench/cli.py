@@ -478,6 +478,28 @@ def serve_(
 
 
 @bench_app.command()
+def growth(
+    requests: Annotated[int, typer.Option(min=100, help="To send in all.")] = 100_000,
+    warm_up: Annotated[int, typer.Option(min=1, help="Requests before growth counts.")] = 20_000,
+    texts: Annotated[int, typer.Option(min=1, help="Different texts; then they come again.")] = 2_000,
+    clients: Annotated[int, typer.Option(min=1, help="At once, each waiting for its answer.")] = 8,
+    seconds: Annotated[float, typer.Option(min=1, help="End after so long, however many were sent.")] = 3_600.0,
+    proxy: Annotated[str, typer.Option(help="auto, haproxy or default.")] = "auto",
+    as_json: JsonOption = False,
+) -> None:
+    """Growth: RAM of a whole service over many requests, by the process that holds it."""
+    from deployments.proxy_choice import prepared_ray
+
+    with tempfile.TemporaryDirectory(prefix="nm-bench-") as folder, prepared_ray(proxy, is_loopback=True) as front:
+        from deployments.bench.growth import GrowthPlan, run_growth
+
+        plan = GrowthPlan(requests=requests, warm_up=warm_up, texts=texts, clients=clients, seconds=seconds)
+        with _bar("requests") as progress:
+            report = run_growth(folder, plan, front=front, progress=progress)
+        print_report(report, as_json)
+
+
+@bench_app.command()
 def costs(
     seconds: Annotated[float, typer.Option(min=1, help="Of each kind of request.")] = 10.0,
     proxy: Annotated[str, typer.Option(help="auto, haproxy or default.")] = "auto",

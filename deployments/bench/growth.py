@@ -16,7 +16,6 @@ from deployments.bench.progress import Progress
 from deployments.bench.report import Report, conditions
 from deployments.bench.serve_load import Call, create
 from deployments.ports import free_port
-from deployments.serve_process import deploy, local_ray
 from deployments.settings import MIB, Settings
 
 # Longer than whoever shares this machine may have it stopped for.
@@ -66,6 +65,8 @@ class _Seen:
 
 def run_growth(folder: str, plan: GrowthPlan, *, front: str, progress: Progress) -> Report:
     """Start a service of its own on a volume in ``folder`` (encoder ``hash``), load it, stop it."""
+    from deployments.serve_process import deploy, local_ray
+
     settings = Settings(
         memory_storage_path=folder, port=free_port(), encoder="hash", host="127.0.0.1", auth="open", log_level="WARNING"
     )
