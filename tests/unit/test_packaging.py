@@ -8,10 +8,12 @@ import re
 import subprocess
 import sys
 import tomllib
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import pytest
+from packaging.specifiers import SpecifierSet
 
 import memory_core
 
@@ -80,3 +82,17 @@ def test_files_that_are_no_python_are_packaged(project: dict[str, Any]) -> None:
         if path.is_file() and path.suffix not in {".py", ".pyc"}
     }
     assert present - packaged == set()
+
+
+def test_what_is_locked_runs_on_every_python_that_we_name(project: dict[str, Any], lock: str) -> None:
+    oldest = project["project"]["requires-python"].removeprefix(">=").partition(",")[0] + ".0"
+    refused = []
+    for name, version in re.findall(r"^([a-z0-9._-]+)==([^\s;+]+)", lock, re.M):
+        try:
+            found = metadata.distribution(name)
+        except metadata.PackageNotFoundError:  # of another extra or system
+            continue
+        wanted = SpecifierSet(found.metadata.get("Requires-Python") or "")
+        if found.version.partition("+")[0] == version and not wanted.contains(oldest):
+            refused.append(f"{name} {version} asks for {wanted}")
+    assert refused == []
