@@ -56,6 +56,8 @@ def owner_of(actor_name: str, kind: type[Packed], needs: Needs, *args: Any) -> O
         "max_restarts": -1,
         "max_task_retries": 0,
         "max_concurrency": _CALLS_AT_ONCE,
+        # For Ray's dashboard the control service would keep some 3 KB of each of the last 100,000 calls.
+        "enable_task_events": False,
         **_scheduling(needs),
     }
     try:
