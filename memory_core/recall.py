@@ -16,7 +16,7 @@ from memory_core.encoding.words import analyze
 from memory_core.errors import InvalidInput
 from memory_core.ids import MemoryName, PatternId
 from memory_core.patterns.channels import ChannelScores, score_patterns
-from memory_core.patterns.highest import highest
+from memory_core.patterns.highest import highest_of
 from memory_core.patterns.novelty import Comparison, explained_share, surprising_words
 from memory_core.patterns.passages import group_passages
 from memory_core.patterns.relevance import most_relevant_first
@@ -177,7 +177,7 @@ def _matches(
 
 def _ranked(scores_n: np.ndarray, count: int) -> np.ndarray:
     """Positions of the ``count`` highest scores, highest first; of equal ones the first counts as higher."""
-    first = np.flatnonzero(scores_n >= scores_n[highest(scores_n[None], count)[0]].min())
+    first = np.flatnonzero(scores_n >= scores_n[highest_of(scores_n, count)].min())
     ranked: np.ndarray = first[np.argsort(-scores_n[first], kind="stable")[:count]]
     return ranked
 

@@ -22,7 +22,7 @@ import numpy as np
 import torch
 
 from memory_core.networks.codes import value_codes
-from memory_core.patterns.highest import highest
+from memory_core.patterns.highest import highest_of
 from memory_core.patterns.transitions import Reach
 from memory_core.patterns.word_table import ScoredWords, WordId
 from memory_core.results import CHANNELS, Channel
@@ -155,5 +155,4 @@ def _fast_weights(state: MemoryState, keys_SD: torch.Tensor, scores_n: np.ndarra
 
 def _strongest(scores_n: np.ndarray, count: int) -> np.ndarray:
     """Slots of the ``count`` highest scores, ascending."""
-    slots_k: np.ndarray = highest(scores_n[None], count)[0]
-    return slots_k
+    return highest_of(scores_n, count)
