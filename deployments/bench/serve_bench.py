@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections.abc import Callable
 from dataclasses import asdict
@@ -84,6 +85,10 @@ async def _batch_over_encoder(base_url: str, encoder: str) -> float:
 
 
 def _encoding_seconds(encoder: str, batches: list[list[str]]) -> float:
+    import torch
+
+    # As many threads as the service's own encoder takes, whatever the environment says.
+    torch.set_num_threads(len(os.sched_getaffinity(0)))
     opened: Any = open_encoder(encoder)
     times_s = []
     for batch in batches:
