@@ -6,6 +6,12 @@ import os
 
 from hypothesis import HealthCheck, settings
 
+from deployments.settings import Settings, names_of
+
+# What a service of this machine or image is set to must not decide what tests find.
+for _variable in {name.upper() for field in Settings.model_fields for name in names_of(field)}:
+    os.environ.pop(_variable, None)
+
 # The same examples in every run: a failure seen by a change belongs to that change. Look for new ones with
 # HYPOTHESIS_PROFILE=explore.
 settings.register_profile(
