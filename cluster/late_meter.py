@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections import deque
@@ -10,6 +11,8 @@ from typing import Final
 from cluster.host_meter import COUNTERS, GAUGES, Measure, Meter
 
 _PERIOD_S: Final = 0.5
+
+_log = logging.getLogger(__name__)
 
 _Figure = tuple[Measure, tuple[tuple[str, str], ...]]
 """A measure with the labels that it is split by."""
@@ -48,4 +51,7 @@ class LateMeter:
     def _hand_on_forever(self) -> None:
         while True:
             time.sleep(self._period_s)
-            self.hand_on()
+            try:
+                self.hand_on()
+            except Exception as error:  # else figures would pile up for as long as the process lives
+                _log.error("Figures were lost: the meter behind ended with %s.", type(error).__name__)

@@ -53,3 +53,27 @@ def test_they_are_handed_on_without_being_asked_for() -> None:
     LateMeter(told, period_s=0.01).add(figures.PASSIVATIONS)
     assert told.has_come.wait(30)
     assert told.figures == [("passivations", 1.0, {})]
+
+
+class FailsOnce(Told):
+    """A meter whose first figure is too much for it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.has_failed = threading.Event()
+
+    def add(self, measure: Measure, value: float = 1.0, **labels: str) -> None:
+        if not self.has_failed.is_set():
+            self.has_failed.set()
+            raise RuntimeError("no connection")
+        super().add(measure, value, **labels)
+
+
+def test_a_meter_that_fails_loses_its_figures_and_no_later_ones() -> None:
+    told = FailsOnce()
+    late = LateMeter(told, period_s=0.01)
+    late.add(figures.PASSIVATIONS)
+    assert told.has_failed.wait(30)
+    late.add(figures.OBSERVATIONS, 2.0)
+    assert told.has_come.wait(30)
+    assert told.figures == [("observations", 2.0, {})]
