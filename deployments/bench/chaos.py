@@ -24,7 +24,6 @@ from memory_core.ids import MemoryName, RequestId, Seq
 from memory_core.results import InferOptions, Observation, ObserveOptions
 
 CLIENTS: Final = 8
-KILL_EVERY_S: Final = 3.5
 _UNEVENNESS: Final = 0.4
 _ASK_SHARE: Final = 0.4
 _SETTLE_S: Final = 180.0
@@ -103,7 +102,7 @@ class ChaosPlan:
     seconds: float
     seed: int
     kinds: tuple[str, ...]
-    kill_every_s: float = KILL_EVERY_S
+    kill_every_s: float
 
     def pauses_and_kinds(self) -> Iterator[tuple[float, str]]:
         """How long to wait and what to kill then: every kind once, in an order that is drawn, and again."""

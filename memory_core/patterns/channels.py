@@ -105,7 +105,7 @@ def _spread(
     state: MemoryState, precision_n: np.ndarray, by_word: ScoredWords, words_n: np.ndarray, context_n: np.ndarray
 ) -> None:
     """Adds what neighbours lend to words and context, for the strongest patterns and those beside them only."""
-    strongest_k = _strongest(precision_n + standardise(words_n), CONTEXT_SOURCES)
+    strongest_k = highest_of(precision_n + standardise(words_n), CONTEXT_SOURCES)
     chosen_k = state.transitions.with_neighbours(strongest_k)
     reach = state.transitions.reach(chosen_k)
     # The neighbour is ``steps`` ahead of the pattern, so the pattern is as many steps behind the neighbour.
@@ -141,7 +141,7 @@ def _fading(reach: Reach, weights: dict[int, float]) -> np.ndarray:
 
 def _fast_weights(state: MemoryState, keys_SD: torch.Tensor, scores_n: np.ndarray) -> np.ndarray:
     """Match of M(q) with the codes of the strongest patterns, in deviations of a random code; 0 for the others."""
-    strongest_k = _strongest(scores_n, CODE_CANDIDATES)
+    strongest_k = highest_of(scores_n, CODE_CANDIDATES)
     answer_SV = state.network.read(state.fast_weights, state.address_keys(keys_SD)).cpu()
     answer_V = answer_SV.mean(0) if answer_SV.shape[0] > 1 else answer_SV[0]
     ids_k = state.bank.column("pattern_id_U")[strongest_k]
@@ -151,8 +151,3 @@ def _fast_weights(state: MemoryState, keys_SD: torch.Tensor, scores_n: np.ndarra
     if deviation > 0.0:
         weights_n[strongest_k] = match_k.double().numpy() / deviation
     return weights_n
-
-
-def _strongest(scores_n: np.ndarray, count: int) -> np.ndarray:
-    """Slots of the ``count`` highest scores, ascending."""
-    return highest_of(scores_n, count)
