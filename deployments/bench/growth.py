@@ -14,15 +14,13 @@ import psutil
 
 from deployments.bench.progress import Progress
 from deployments.bench.report import Report, conditions
-from deployments.bench.serve_load import Call, create
-from deployments.ports import free_port
-from deployments.settings import MIB, Settings
+from deployments.bench.serve_load import Call, create, loaded_service, sentence
+from deployments.settings import MIB
 
 # Longer than whoever shares this machine may have it stopped for.
 _TIMEOUT_S: Final = 3600.0
 _SAMPLES: Final = 40
 _MEMORY: Final = "growth"
-_SENTENCE: Final = "The ferry number {} leaves at {} past noon, and the harbour master writes it down."
 _PROCESSES: Final = {"MemoryHost": "host", "encoder": "encoder", "ingress": "ingress", "haproxy": "front"}
 """Part of a command line, and what that process is; all others are Ray's own."""
 
@@ -67,9 +65,7 @@ def run_growth(folder: str, plan: GrowthPlan, *, front: str, progress: Progress)
     """Start a service of its own on a volume in ``folder`` (encoder ``hash``), load it, stop it."""
     from deployments.serve_process import deploy, local_ray
 
-    settings = Settings(
-        memory_storage_path=folder, port=free_port(), encoder="hash", host="127.0.0.1", auth="open", log_level="WARNING"
-    )
+    settings = loaded_service(folder)
     with local_ray():
         deploy(settings)
         seen, took_s = asyncio.run(_loaded(settings.base_url, plan, progress))
@@ -121,7 +117,7 @@ async def _loaded(base_url: str, plan: GrowthPlan, progress: Progress) -> tuple[
 
 def _call(number: int, texts: int) -> Call:
     turn, which = divmod(number, 3)
-    text = _SENTENCE.format(turn % texts, turn % texts % 60)
+    text = sentence(turn % texts)
     name, key = (("observe", "text"), ("infer", "prompt"), ("surprise", "text"))[which]
     body: dict[str, Any] = {key: text}
     return f"/v1/memories/{_MEMORY}/{name}", body

@@ -14,16 +14,14 @@ import psutil
 
 from deployments.bench.bare_serve import BARE_PREFIX, run_bare
 from deployments.bench.report import Report, conditions
-from deployments.bench.serve_load import Call, Load, batch_seconds, create, measure
-from deployments.ports import free_port
+from deployments.bench.serve_load import Call, Load, batch_seconds, create, loaded_service, measure, sentence
 from deployments.serve_process import deploy, local_ray
-from deployments.settings import MIB, Settings
+from deployments.settings import MIB
 from memory_core.encoding.registry import open_encoder
 
 CLIENTS: Final = (1, 8, 32)
 BATCH: Final = 64
 _BATCHES: Final = 6
-_SENTENCE: Final = "The ferry number {} leaves at {} past noon, and the harbour master writes it down."
 _PLAIN, _ENCODED = "bench-plain", "bench-encoded"
 
 
@@ -33,9 +31,7 @@ def run_serve_bench(folder: str, *, front: str, encoder: str, seconds: float) ->
     observe, infer and surprise use the encoder ``hash``, which costs nothing; the batch uses ``encoder``. ``front``:
     the HTTP front that the environment was prepared for.
     """
-    settings = Settings(
-        memory_storage_path=folder, port=free_port(), encoder="hash", host="127.0.0.1", auth="open", log_level="WARNING"
-    )
+    settings = loaded_service(folder)
     with local_ray():
         deploy(settings)
         run_bare()
@@ -67,17 +63,17 @@ async def _measured(base_url: str, encoder: str, seconds: float) -> tuple[dict[s
 def _paths() -> dict[str, Callable[[int], Call]]:
     memory = f"/v1/memories/{_PLAIN}"
     return {
-        "echo": lambda number: (f"{BARE_PREFIX}/echo", {"text": _text(number)}),
-        "actor": lambda number: (f"{BARE_PREFIX}/actor", {"text": _text(number)}),
-        "observe": lambda number: (f"{memory}/observe", {"text": _text(number)}),
-        "infer": lambda number: (f"{memory}/infer", {"prompt": _text(number)}),
-        "surprise": lambda number: (f"{memory}/surprise", {"text": _text(number)}),
+        "echo": lambda number: (f"{BARE_PREFIX}/echo", {"text": sentence(number)}),
+        "actor": lambda number: (f"{BARE_PREFIX}/actor", {"text": sentence(number)}),
+        "observe": lambda number: (f"{memory}/observe", {"text": sentence(number)}),
+        "infer": lambda number: (f"{memory}/infer", {"prompt": sentence(number)}),
+        "surprise": lambda number: (f"{memory}/surprise", {"text": sentence(number)}),
     }
 
 
 async def _batch_over_encoder(base_url: str, encoder: str) -> float:
     """The encoder's own time for a batch of fresh texts over the time of observing such a batch; 1 would be free."""
-    batches = [[_text(BATCH * number + place) for place in range(BATCH)] for number in range(_BATCHES)]
+    batches = [[sentence(BATCH * number + place) for place in range(BATCH)] for number in range(_BATCHES)]
     path = f"/v1/memories/{_ENCODED}/observe"
     calls: list[Call] = [(path, {"observations": [{"text": text} for text in batch]}) for batch in batches]
     observed_s = await batch_seconds(base_url, calls)
@@ -96,10 +92,6 @@ def _encoding_seconds(encoder: str, batches: list[list[str]]) -> float:
         opened.encode(batch)
         times_s.append(time.perf_counter() - began_s)
     return median(times_s[1:])
-
-
-def _text(number: int) -> str:
-    return _SENTENCE.format(number, number % 60)
 
 
 def _rss_mib() -> float:

@@ -13,9 +13,12 @@ from typing import Any, Final
 import httpx
 
 from deployments.bench.report import percentile
+from deployments.ports import free_port
+from deployments.settings import Settings
 
 _TIMEOUT_S: Final = 120.0
 _WARM_UP: Final = 8
+_SENTENCE: Final = "The ferry number {} leaves at {} past noon, and the harbour master writes it down."
 
 Call = tuple[str, dict[str, Any]]
 """A path and the JSON to post to it."""
@@ -32,6 +35,18 @@ class Load:
     p99_ms: float
     req_per_s: float
     requests: int
+
+
+def loaded_service(folder: str) -> Settings:
+    """Of a service that is loaded: on a volume in ``folder``, with the encoder ``hash``, open to this machine."""
+    return Settings(
+        memory_storage_path=folder, port=free_port(), encoder="hash", host="127.0.0.1", auth="open", log_level="WARNING"
+    )
+
+
+def sentence(number: int) -> str:
+    """One of as many sentences as there are numbers."""
+    return _SENTENCE.format(number, number % 60)
 
 
 async def measure(base_url: str, name: str, make: Callable[[int], Call], clients: int, seconds: float) -> Load:
