@@ -16,22 +16,13 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from fastapi import FastAPI
 
-from deployments.access.authorized_backend import AuthorizedBackend
-from deployments.access.doors import authenticator_of, resource_of
-from deployments.health import Readiness
-from deployments.http.api import build_api
-from deployments.http.services import Services
-from deployments.mcp_door import mount_mcp
 from deployments.settings import Settings
 from memory_core.encoding.registry import LocalEncoderPool
-from memory_core.ids import EncoderId
-from memory_core.local_backend import LocalBackend
-from memory_core.storage.local_store import LocalStore
+from tests.contract.oauth_service import build_oauth_service
 from tests.held_open import held_open
 
 ISSUER = "https://login.example.org"
 PUBLIC = "https://memory.example.org"
-HASH = EncoderId("hash")
 SMALL = {"units": 64, "rows": 256, "heads": 4, "active_rows": 16}
 WELL_KNOWN = "/.well-known/oauth-protected-resource"
 
@@ -92,24 +83,11 @@ def keys() -> Iterator[KeySet]:
 
 @pytest.fixture
 async def app(tmp_path: Path, keys: KeySet) -> AsyncIterator[FastAPI]:
-    store, encoders = LocalStore(tmp_path), LocalEncoderPool()
+    encoders = LocalEncoderPool()
     settings = Settings(
         encoder="hash", oauth_issuer=ISSUER, oauth_jwks_url=keys.url, public_url=PUBLIC, auth="keys", host="127.0.0.1"
     )
-    inner = LocalBackend(store, encoders)
-    backend = AuthorizedBackend(inner)
-    services = Services(
-        backend=backend,
-        encoders=encoders,
-        encoder=HASH,
-        readiness=Readiness(backend=inner, encoders=encoders, encoder=HASH),
-        max_body_bytes=1024 * 1024,
-        owner_pid=backend.owner_pid,
-        authenticator=authenticator_of(settings, store),
-        resource=resource_of(settings),
-    )
-    built = build_api(services)
-    mount_mcp(built, settings, backend, encoders)
+    built, inner = build_oauth_service(settings, tmp_path, encoders)
     yield built
     await inner.close()
     encoders.close()

@@ -8,7 +8,6 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
-from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -38,18 +37,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from deployments.access.authorized_backend import AuthorizedBackend
-from deployments.access.doors import authenticator_of, resource_of
-from deployments.health import Readiness
-from deployments.http.api import build_api
-from deployments.http.services import Services
-from deployments.mcp_door import mount_mcp
 from deployments.ports import free_port
 from deployments.settings import Settings
 from memory_core.encoding.registry import LocalEncoderPool
-from memory_core.ids import EncoderId
-from memory_core.local_backend import LocalBackend
-from memory_core.storage.local_store import LocalStore
+from tests.contract.oauth_service import build_oauth_service
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -175,25 +166,6 @@ def served(build: Callable[[], Any], port: int) -> Iterator[None]:
     thread.join(60)
 
 
-def build_service(settings: Settings, folder: Path) -> Any:
-    store, encoders, hash_encoder = LocalStore(folder), LocalEncoderPool(), EncoderId("hash")
-    inner = LocalBackend(store, encoders)
-    backend = AuthorizedBackend(inner)
-    services = Services(
-        backend=backend,
-        encoders=encoders,
-        encoder=hash_encoder,
-        readiness=Readiness(backend=inner, encoders=encoders, encoder=hash_encoder),
-        max_body_bytes=1 << 20,
-        owner_pid=backend.owner_pid,
-        authenticator=authenticator_of(settings, store),
-        resource=resource_of(settings),
-    )
-    api = build_api(services)
-    mount_mcp(api, settings, backend, encoders)
-    return api
-
-
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Issuer]]:
     """The URL of a service that takes the tokens of an issuer, and the issuer. It has no keys."""
@@ -206,9 +178,11 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Iss
         oauth_issuer=issuer.url,
         oauth_jwks_url=f"{issuer.url}/jwks.json",
     )
+    folder, encoders = tmp_path_factory.mktemp("volume"), LocalEncoderPool()
     with ExitStack() as running:
+        running.callback(encoders.close)
         running.enter_context(served(issuer.app, issuer_port))
-        running.enter_context(served(lambda: build_service(settings, tmp_path_factory.mktemp("volume")), port))
+        running.enter_context(served(lambda: build_oauth_service(settings, folder, encoders)[0], port))
         yield settings.base_url, issuer
 
 
