@@ -1,7 +1,7 @@
 """One memory inside a host: at most one writer at a time, opened by the first call, given up when asked. Ray-free.
 
-Lives on its host's event loop; blocking work runs in the host's threads. A write is shielded: once accepted it
-finishes, also when its caller is gone.
+Lives on its host's event loop; blocking work runs in the host's threads, all but short questions that need not wait.
+A write is shielded: once accepted it finishes, also when its caller is gone.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from memory_core.errors import Conflict, Fenced, NeuralMemoryError, Overloaded, Unavailable
 from memory_core.ids import MemoryName
+from memory_core.results import EncodedText
 
 if TYPE_CHECKING:
     from memory_core.config import MemoryConfig
@@ -31,6 +32,8 @@ _READ_THREADS: Final = 8
 _MOVE_THREADS: Final = 4
 # All of them want the state's lock for all of their time: more threads would only hinder the one that has it.
 _QUESTIONS: Final = frozenset({"infer", "surprise", "predict_next", "attention_map", "explain"})
+# For so long a question may keep the host's other memories waiting. A thread costs about a millisecond.
+_SHORT_S: Final = 0.025
 
 _log = logging.getLogger(__name__)
 
@@ -69,6 +72,8 @@ class Resident:
         # Of the group commits of one memory; the rest of the threads is for its neighbours.
         self._at_once = asyncio.Semaphore(_WRITES_AT_ONCE)
         self._asking = asyncio.Lock()
+        # Seconds that the last question of each kind took: by its method and how much it asks, within a factor of two.
+        self._took_s: dict[tuple[str, int], float] = {}
         self._pending_writes = 0
         self._fenced: Fenced | None = None
         self._opening: asyncio.Task[MemoryWriter] | None = None
@@ -108,8 +113,23 @@ class Resident:
         work = partial(getattr(writer, method), *args, **options)
         if method not in _QUESTIONS:
             return await _in_thread(self._threads.reads, work)
+        return await self._ask(writer, (method, _size(args).bit_length()), work)
+
+    async def _ask(self, writer: MemoryWriter, kind: tuple[str, int], work: Callable[[], Any]) -> Any:
+        """Answer a question: right here when its kind is short and the state free, else by a thread, in turn."""
+
+        def timed() -> Any:
+            began_s = time.perf_counter()
+            answer = work()
+            self._took_s[kind] = time.perf_counter() - began_s
+            return answer
+
+        if self._took_s.get(kind, _SHORT_S) < _SHORT_S and not self._asking.locked():
+            with writer.held_if_free() as is_held:
+                if is_held:
+                    return timed()
         async with self._asking:
-            return await _in_thread(self._threads.reads, work)
+            return await _in_thread(self._threads.reads, timed)
 
     async def write(self, method: str, args: tuple[Any, ...], options: dict[str, Any], fingerprint: str | None) -> Any:
         """Call a method of the writer that changes the memory; Overloaded when too many wait."""
@@ -182,6 +202,15 @@ class Resident:
 
 def _in_thread(threads: ThreadPoolExecutor, work: Callable[[], Any]) -> Awaitable[Any]:
     return asyncio.get_running_loop().run_in_executor(threads, work)
+
+
+def _size(asked: object) -> int:
+    """How much is asked: segments of texts, and numbers such as how many answers are wanted."""
+    if isinstance(asked, EncodedText):
+        return len(asked.spans)
+    if isinstance(asked, list | tuple):
+        return sum(map(_size, asked))
+    return asked if isinstance(asked, int) else 0
 
 
 def _has_ended(opening: asyncio.Task[MemoryWriter]) -> bool:

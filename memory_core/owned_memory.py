@@ -1,7 +1,7 @@
 """The effects of one memory's life: each method performs one effect and returns the event that completes it.
 
 Order and failure are decided by ``memory_core.lifecycle``; this module only does. One thread at a time calls the
-methods; ``state_lock`` is held while the state that readers use changes.
+methods; ``state_lock`` is held while the state that readers use changes. A thread may take it again.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ class OwnedMemory:
         """``begun``: of this memory, by whoever followed it; a recovery goes on from there."""
         self.name = name
         self._begun = begun
-        self.state_lock = threading.Lock()
+        self.state_lock = threading.RLock()
         self.shelf = CheckpointShelf(store, Catalog(store))
         self.candidate: Candidate | None = None
         self.consolidated: ConsolidateResult | None = None

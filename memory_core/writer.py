@@ -242,6 +242,17 @@ class MemoryWriter(WriterVersions, WriterInsight):
             self._owner.require_serving()
             yield self._memory.state
 
+    @contextmanager
+    def held_if_free(self) -> Iterator[bool]:
+        """Whether nobody changes or reads the state now: then inside the ``with`` questions wait for nobody."""
+        lock = self._memory.state_lock
+        is_held = lock.acquire(blocking=False)
+        try:
+            yield is_held
+        finally:
+            if is_held:
+                lock.release()
+
     def stats(self, *, detailed: bool = False) -> MemoryStats:
         """Counts, hash and capacity; ``detailed`` measures the capacity, which takes a moment."""
         tags = self._memory.shelf.tags(self._name)
