@@ -14,14 +14,14 @@ import psutil
 
 from deployments.bench.bare_serve import BARE_PREFIX, run_bare
 from deployments.bench.report import Report, conditions
-from deployments.bench.serve_load import Call, Load, batch_seconds, create, loaded_service, measure, sentence
+from deployments.bench.serve_load import Call, Load, create, loaded_service, measure, seconds_of, sentence
 from deployments.serve_process import deploy, local_ray
 from deployments.settings import MIB
 from memory_core.encoding.registry import open_encoder
 
 CLIENTS: Final = (1, 8, 32)
 BATCH: Final = 64
-_BATCHES: Final = 6
+_BATCHES: Final = 8
 _PLAIN, _ENCODED = "bench-plain", "bench-encoded"
 
 
@@ -72,26 +72,29 @@ def _paths() -> dict[str, Callable[[int], Call]]:
 
 
 async def _batch_over_encoder(base_url: str, encoder: str) -> float:
-    """The encoder's own time for a batch of fresh texts over the time of observing such a batch; 1 would be free."""
-    batches = [[sentence(BATCH * number + place) for place in range(BATCH)] for number in range(_BATCHES)]
+    """The encoder's own time for a batch of fresh texts over the time of observing such a batch; 1 would be free.
+
+    Both take turns, so that whatever else this machine does meanwhile slows both. The first of each warms up.
+    """
+    opened = await asyncio.to_thread(_opened, encoder)
     path = f"/v1/memories/{_ENCODED}/observe"
-    calls: list[Call] = [(path, {"observations": [{"text": text} for text in batch]}) for batch in batches]
-    observed_s = await batch_seconds(base_url, calls)
-    return await asyncio.to_thread(_encoding_seconds, encoder, batches) / observed_s
+    encoded_s, observed_s = [], []
+    for number in range(0, 2 * _BATCHES, 2):
+        here, there = ([sentence(BATCH * one + place) for place in range(BATCH)] for one in (number, number + 1))
+        began_s = time.perf_counter()
+        await asyncio.to_thread(opened.encode, here)
+        encoded_s.append(time.perf_counter() - began_s)
+        call: Call = (path, {"observations": [{"text": text} for text in there]})
+        observed_s += await seconds_of(base_url, [call])
+    return median(encoded_s[1:]) / median(observed_s[1:])
 
 
-def _encoding_seconds(encoder: str, batches: list[list[str]]) -> float:
+def _opened(encoder: str) -> Any:
     import torch
 
     # As many threads as the service's own encoder takes, whatever the environment says.
     torch.set_num_threads(len(os.sched_getaffinity(0)))
-    opened: Any = open_encoder(encoder)
-    times_s = []
-    for batch in batches:
-        began_s = time.perf_counter()
-        opened.encode(batch)
-        times_s.append(time.perf_counter() - began_s)
-    return median(times_s[1:])
+    return open_encoder(encoder)
 
 
 def _rss_mib() -> float:

@@ -6,12 +6,11 @@ import asyncio
 import itertools
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from statistics import median
 from typing import Any, Final
 
-import httpx
-
+from deployments.bench.lean_client import LeanClient, lean_client
 from deployments.bench.report import percentile
 from deployments.ports import free_port
 from deployments.settings import Settings
@@ -53,22 +52,23 @@ async def measure(base_url: str, name: str, make: Callable[[int], Call], clients
     """Load one path for so long. A request that is refused ends the measurement: it must not count as a fast one."""
     numbers = itertools.count(time.time_ns() % 1_000_000_000)
     latencies_ms: list[float] = []
-    async with _client(base_url, clients) as client:
 
-        async def send() -> float:
-            path, body = make(next(numbers))
-            began_s = time.perf_counter()
-            (await client.post(path, json=body)).raise_for_status()
-            return (time.perf_counter() - began_s) * 1000
-
-        async def loop_until(end_s: float) -> None:
-            while time.perf_counter() < end_s:
-                latencies_ms.append(await send())
-
-        for _ in range(_WARM_UP):
-            await send()
+    async def send(client: LeanClient) -> float:
+        path, body = make(next(numbers))
         began_s = time.perf_counter()
-        await asyncio.gather(*(loop_until(began_s + seconds) for _ in range(clients)))
+        await client.post(path, body)
+        return (time.perf_counter() - began_s) * 1000
+
+    async def loop_until(end_s: float, client: LeanClient) -> None:
+        while time.perf_counter() < end_s:
+            latencies_ms.append(await send(client))
+
+    async with AsyncExitStack() as connections, asyncio.timeout(seconds + _TIMEOUT_S):
+        connected = [await connections.enter_async_context(lean_client(base_url)) for _ in range(clients)]
+        for _ in range(_WARM_UP):
+            await send(connected[0])
+        began_s = time.perf_counter()
+        await asyncio.gather(*(loop_until(began_s + seconds, client) for client in connected))
         took_s = time.perf_counter() - began_s
     p50, p95, p99 = (percentile(latencies_ms, percent) for percent in (50, 95, 99))
     return Load(
@@ -82,23 +82,18 @@ async def measure(base_url: str, name: str, make: Callable[[int], Call], clients
     )
 
 
-async def batch_seconds(base_url: str, calls: Sequence[Call]) -> float:
-    """Median time of requests that are sent one after the other; the first one only warms up."""
+async def seconds_of(base_url: str, calls: Sequence[Call]) -> list[float]:
+    """Times of requests that are sent one after the other."""
     times_s = []
-    async with _client(base_url, 1) as client:
+    async with lean_client(base_url) as client:
         for path, body in calls:
             began_s = time.perf_counter()
-            (await client.post(path, json=body)).raise_for_status()
+            await client.post(path, body)
             times_s.append(time.perf_counter() - began_s)
-    return median(times_s[1:])
+    return times_s
 
 
 async def create(base_url: str, body: dict[str, Any]) -> None:
     """Make a memory."""
-    async with _client(base_url, 1) as client:
-        (await client.post("/v1/memories", json=body)).raise_for_status()
-
-
-def _client(base_url: str, clients: int) -> httpx.AsyncClient:
-    limits = httpx.Limits(max_connections=clients, max_keepalive_connections=clients)
-    return httpx.AsyncClient(base_url=base_url, timeout=_TIMEOUT_S, limits=limits, trust_env=False)
+    async with lean_client(base_url) as client:
+        await client.post("/v1/memories", body)
