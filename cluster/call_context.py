@@ -17,6 +17,8 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from memory_core.errors import NeuralMemoryError
 
 _TRACE_CONTEXT = TraceContextTextMapPropagator()
+TRACE_HEADERS = tuple(sorted(_TRACE_CONTEXT.fields))
+"""Names of the W3C trace context headers."""
 _REQUEST_ID: ContextVar[str] = ContextVar("request_id", default="")
 
 
@@ -45,7 +47,7 @@ def span(
     name: str, parent: Mapping[str, str] | None = None, kind: SpanKind = SpanKind.INTERNAL, **attributes: str | int
 ) -> Iterator[Span]:
     """A span around the block. ``parent``: trace context headers of a caller elsewhere; else the running span."""
-    if not _is_traced(parent):
+    if not is_traced(parent):
         yield INVALID_SPAN
         return
     context = None if parent is None else _TRACE_CONTEXT.extract(parent)
@@ -62,8 +64,8 @@ def span(
             raise
 
 
-def _is_traced(parent: Mapping[str, str] | None) -> bool:
+def is_traced(parent: Mapping[str, str] | None) -> bool:
     """True when spans go somewhere, or a caller's trace passes through here to somebody who keeps it."""
     if not isinstance(trace.get_tracer_provider(), ProxyTracerProvider):
         return True
-    return trace.get_current_span() is not INVALID_SPAN or any(name in (parent or ()) for name in _TRACE_CONTEXT.fields)
+    return trace.get_current_span() is not INVALID_SPAN or any(name in (parent or ()) for name in TRACE_HEADERS)

@@ -8,7 +8,7 @@ from opentelemetry.trace import SpanKind, StatusCode
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from cluster.call_context import span
+from cluster.call_context import TRACE_HEADERS, is_traced, span
 
 _FAILED: Final = 500
 
@@ -20,15 +20,13 @@ class Traced:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one connection; anything but HTTP passes through."""
-        if scope["type"] != "http":
+        """Serve one connection; anything but HTTP, and what nobody traces, passes through."""
+        parent = _sent_context(Headers(scope=scope)) if scope["type"] == "http" else None
+        if parent is None or not is_traced(parent):
             await self._app(scope, receive, send)
             return
         method, request_id = scope["method"], str(scope.get("state", {}).get("request_id", ""))
-        headers = dict(Headers(scope=scope))
-        with span(
-            method, headers, SpanKind.SERVER, request_id=request_id, **{"http.request.method": method}
-        ) as running:
+        with span(method, parent, SpanKind.SERVER, request_id=request_id, **{"http.request.method": method}) as running:
 
             async def watched(message: Message) -> None:
                 if message["type"] == "http.response.start":
@@ -42,3 +40,8 @@ class Traced:
             finally:
                 route = getattr(scope.get("route"), "path", "other")
                 running.update_name(f"{method} {route}")
+
+
+def _sent_context(headers: Headers) -> dict[str, str]:
+    """The caller's trace context; empty when there is none."""
+    return {name: value for name in TRACE_HEADERS if (value := headers.get(name)) is not None}
