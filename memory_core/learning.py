@@ -21,7 +21,7 @@ from memory_core.errors import InvalidInput, LearningFailed, ReadOnly, Saturated
 from memory_core.ids import PatternId, Seq
 from memory_core.networks.codes import value_codes
 from memory_core.networks.learned_gates import learned_parameters
-from memory_core.patterns.novelty import Comparison, Novelties
+from memory_core.patterns.novelty import CANDIDATES, Comparison, Near, Novelties
 from memory_core.patterns.passages import group_passages
 from memory_core.patterns.word_table import WordId, words_of_text
 from memory_core.results import EncodedObservation, Exemplar, ObserveOutcome
@@ -110,17 +110,17 @@ class _Chunk:
         state = self._state
         sizes = [passage.segments for passage in self._passages]
         keys_SD = _keys(self._passages)
-        known_Sn = state.similarity(keys_SD)
-        if len(sizes) == 1:
-            known_Pn, among_PP = known_Sn.mean(axis=0, keepdims=True), None
-        else:
-            known_Pn, among_PP = known_Sn, (keys_SD @ keys_SD.T).cpu().numpy()
-        if among_PP is not None and len(keys_SD) > len(sizes):
-            starts_P = np.cumsum([0, *sizes[:-1]])
-            known_Pn = _means(known_Sn, starts_P, sizes)
-            among_PP = _means(np.maximum.reduceat(among_PP, starts_P, axis=1), starts_P, sizes)
         words = [passage.words for passage in self._passages]
-        return Comparison(state.bank, state.words, words, sizes, known_Pn, among_PP)
+        if len(sizes) == 1:
+            slots_k, cosine_k = state.near_patterns(keys_SD, CANDIDATES)
+            return Comparison(state.bank, state.words, words, sizes, Near(slots_k, cosine_k[None]))
+        known_Pn, among_PP = state.similarity(keys_SD), (keys_SD @ keys_SD.T).cpu().numpy()
+        if len(keys_SD) > len(sizes):
+            starts_P = np.cumsum([0, *sizes[:-1]])
+            known_Pn = _means(known_Pn, starts_P, sizes)
+            among_PP = _means(np.maximum.reduceat(among_PP, starts_P, axis=1), starts_P, sizes)
+        everything = Near(np.arange(state.bank.count), known_Pn)
+        return Comparison(state.bank, state.words, words, sizes, everything, among_PP)
 
     def _settle(self, comparison: Comparison) -> tuple[Novelties, np.ndarray]:
         """Novelty of each passage and whether it becomes a pattern.

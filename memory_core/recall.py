@@ -7,20 +7,22 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 from itertools import islice
 from typing import Final
 
 import numpy as np
+import torch
 
 from memory_core.encoding.words import analyze
 from memory_core.errors import InvalidInput
 from memory_core.ids import MemoryName, PatternId
 from memory_core.patterns.channels import ChannelScores, score_patterns
 from memory_core.patterns.highest import highest_of
-from memory_core.patterns.novelty import Comparison, explained_share, surprising_words
+from memory_core.patterns.novelty import CANDIDATES, Comparison, Near, explained_share, surprising_words
 from memory_core.patterns.passages import group_passages
 from memory_core.patterns.relevance import most_relevant_first
-from memory_core.patterns.unit_table import pool_keys
+from memory_core.patterns.unit_table import mean_row, pool_keys
 from memory_core.patterns.word_table import WordId, word_ids, words_of_text
 from memory_core.results import (
     CHANNELS,
@@ -54,13 +56,12 @@ def surprise(state: MemoryState, memory: MemoryName, encoded: EncodedText, domai
 
     ``domain``: compare only with patterns that have an exemplar of it.
     """
-    similarity_Sn = _within(state, state.similarity(to_keys(state, encoded.keys_SD)), domain)
-    passages = group_passages(encoded.spans)
+    keys_SD, passages = to_keys(state, encoded.keys_SD), group_passages(encoded.spans)
     spans = [(encoded.spans[passage[0]][0], encoded.spans[passage[-1]][1]) for passage in passages]
     spoken = [analyze(encoded.text[start:end], state.config.language) for start, end in spans]
-    known_Pn = np.stack([similarity_Sn[passage.start : passage.stop].mean(axis=0) for passage in passages])
+    near = _near(state, keys_SD, passages, domain)
     comparison = Comparison(
-        state.bank, state.words, [word_ids(words) for words in spoken], [len(passage) for passage in passages], known_Pn
+        state.bank, state.words, [word_ids(words) for words in spoken], [len(passage) for passage in passages], near
     )
     found = comparison.judge(np.zeros(len(passages), dtype=bool))
     score = float(found.score_P.mean())
@@ -90,23 +91,21 @@ def infer(state: MemoryState, memory: MemoryName, query: EncodedText, options: I
     ranked = _ranked(total_a, max(2, options.pattern_limit))
     weights = _softmax(total_a, options.temperature)[ranked[: options.pattern_limit]].tolist()
     matches = _matches(state, scores, allowed[ranked[: options.pattern_limit]], weights, options, words)
-    confidence = _confidence(state, scores, allowed[ranked[:2]], words)
+    confidence = _confidence(state, keys_SD, scores, allowed[ranked[:2]], words)
     if confidence < NOT_LEARNED_BELOW:
         return InferResult(memory=memory, response="", confidence=confidence, mode="not_learned", patterns=matches)
     response = _cut(_compose(matches), options.max_tokens)
     return InferResult(memory=memory, response=response, confidence=confidence, mode="recall", patterns=matches)
 
 
-def _within(state: MemoryState, similarity_Sn: np.ndarray, domain: str | None) -> np.ndarray:
-    """Cosines with the patterns of a domain; the others cannot be the nearest. No columns when there are none."""
-    if domain is None:
-        return similarity_Sn
-    allowed = _allowed_slots(state, InferOptions(domain=domain))
-    if not len(allowed):
-        return similarity_Sn[:, :0]
-    only_Sn = np.full_like(similarity_Sn, -np.inf)
-    only_Sn[:, allowed] = similarity_Sn[:, allowed]
-    return only_Sn
+def _near(state: MemoryState, keys_SD: torch.Tensor, passages: Sequence[range], domain: str | None) -> Near:
+    """The patterns, of a domain, that the passages may be nearest to."""
+    if domain is None and len(passages) == 1:
+        slots_k, cosine_k = state.near_patterns(keys_SD, CANDIDATES)
+        return Near(slots_k, cosine_k[None])
+    slots_k, similarity_Sn = _allowed_slots(state, InferOptions(domain=domain)), state.similarity(keys_SD)
+    known_Pn = np.stack([mean_row(similarity_Sn[passage.start : passage.stop]) for passage in passages])
+    return Near(slots_k, known_Pn[:, slots_k])
 
 
 def _check_temperature(options: InferOptions) -> None:
@@ -200,12 +199,15 @@ def _cut(response: str, max_tokens: int | None) -> str:
     return response if len(ends) <= max_tokens else f"{response[: ends[-2]]} …"
 
 
-def _confidence(state: MemoryState, scores: ChannelScores, best_two: np.ndarray, words: list[WordId]) -> float:
+def _confidence(
+    state: MemoryState, keys_SD: torch.Tensor, scores: ChannelScores, best_two: np.ndarray, words: list[WordId]
+) -> float:
     """Probability that the response answers: from the best pattern's cosine, words and lead (see docs/log.md)."""
     best = int(best_two[0])
+    cosine = float(mean_row(state.bank.units.scores_of(best_two[:1], keys_SD))[0])
     explained = explained_share(state.words, best, words)
     margin = min(MARGIN_MAX, float(-np.diff(scores.total_n[best_two])[0])) if len(best_two) > 1 else 0.0
-    logit = CONFIDENCE_BIAS + CONFIDENCE_COSINE * float(scores.cosine_n[best]) + CONFIDENCE_WORDS * explained
+    logit = CONFIDENCE_BIAS + CONFIDENCE_COSINE * cosine + CONFIDENCE_WORDS * explained
     logit += CONFIDENCE_MARGIN * margin
     return 1.0 / (1.0 + math.exp(-logit))
 

@@ -22,9 +22,11 @@ from memory_core.networks.network import FastWeights, Network
 from memory_core.networks.variants import open_network
 from memory_core.patterns.bank import COLUMNS, PatternBank
 from memory_core.patterns.exemplars import pack_exemplars, unpack_exemplars
+from memory_core.patterns.highest import below_highest
 from memory_core.patterns.precision import Precision, unit_rows
 from memory_core.patterns.speakers import Speakers
 from memory_core.patterns.transitions import TABLES, Transitions
+from memory_core.patterns.unit_table import mean_row
 from memory_core.patterns.word_table import WordTable
 from memory_core.results import CHANNELS, Exemplar
 
@@ -102,7 +104,8 @@ class MemoryState:
     def allocated_bytes(self) -> int:
         """Bytes of all buffers, in use or not: what the state can come to occupy in RAM, exemplar texts aside."""
         parts = (self.bank, self.bank.units, self.words, self.transitions, self.precision)
-        buffers = [buffer for part in parts for buffer in vars(part).values()]
+        derived = [self.bank.units.screen] if self.bank.units.screen else []
+        buffers = [buffer for part in (*parts, *derived) for buffer in vars(part).values()]
         buffers += [*self.fast_weights.values(), *self.bank.columns.values()]
         owned = (buffer for buffer in buffers if not isinstance(buffer, np.ndarray) or buffer.base is None)
         return sum(buffer.nbytes for buffer in owned if isinstance(buffer, np.ndarray | torch.Tensor))
@@ -115,7 +118,22 @@ class MemoryState:
     def similarity(self, keys_SD: torch.Tensor) -> np.ndarray:
         """Cosine of each key with its nearest unit of every pattern, shape (S, n)."""
         units = self.bank.units
-        return units.best_per_pattern((keys_SD @ units.keys_uD.T).cpu().numpy())
+        return units.best_per_pattern(units.scores(keys_SD))
+
+    def near_patterns(self, keys_SD: torch.Tensor, count: int) -> tuple[np.ndarray, np.ndarray]:
+        """Patterns a passage is near to, ascending, and the mean over its segments of ``similarity``, both (k,).
+
+        Among them are the ``count`` nearest and those whose ``crowding`` it exceeds.
+        """
+        units = self.bank.units
+        screen = units.screen_for(len(keys_SD))
+        if screen is None:
+            return np.arange(self.bank.count), mean_row(self.similarity(keys_SD))
+        nearly_n = mean_row(units.best_per_pattern(screen.scores(keys_SD, units.keys_uD)))
+        error = screen.error(keys_SD)
+        floor_n = np.minimum(self.bank.column("crowding_U"), below_highest(nearly_n, count) - error)
+        near_k = np.flatnonzero(nearly_n >= floor_n - error)
+        return near_k, mean_row(units.scores_of(near_k, keys_SD))
 
     def address_keys(self, keys_ND: torch.Tensor) -> torch.Tensor:
         """Keys as the fast weights see them: centred by a mean that is frozen early, unit norm."""

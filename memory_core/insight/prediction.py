@@ -85,7 +85,7 @@ def _match(state: MemoryState, keys_SD: torch.Tensor, words: Sequence[WordId]) -
     """How well each pattern itself matches, as shares of the 16 best; shape (n,)."""
     units = state.bank.units
     sharpened_SD = state.precision.centre(keys_SD) @ state.precision.precision_DD
-    dense_n = units.best_per_pattern((sharpened_SD @ units.keys_uD.T).cpu().numpy()).astype(np.float64).mean(0)
+    dense_n = units.best_per_pattern(units.scores(sharpened_SD)).mean(0)
     words_n = state.words.scored(words).total(state.pattern_count)
     total_n = standardise(dense_n) + standardise(words_n)
     match_n = np.zeros(state.pattern_count)

@@ -29,9 +29,23 @@ def scrambled(counters: np.ndarray) -> np.ndarray:
 
 def value_codes(pattern_ids_N: np.ndarray, value_dim: int, seed: int) -> torch.Tensor:
     """Codes of the given pattern ids: float32 (N, value_dim), unit rows."""
+    signs_NV = _bits(pattern_ids_N, value_dim, seed).astype(np.float32)
+    signs_NV *= np.float32(2.0 / value_dim**0.5)
+    signs_NV -= np.float32(1.0 / value_dim**0.5)
+    return torch.from_numpy(signs_NV)
+
+
+def code_matches(pattern_ids_N: np.ndarray, value_V: np.ndarray, seed: int) -> np.ndarray:
+    """Products of a value with the codes of the given pattern ids, float32 (N,), without making the codes."""
+    matches_N: np.ndarray = _bits(pattern_ids_N, len(value_V), seed).astype(np.float32) @ (2.0 * value_V)
+    matches_N -= np.add.reduce(value_V)
+    matches_N /= np.float32(len(value_V) ** 0.5)
+    return matches_N
+
+
+def _bits(pattern_ids_N: np.ndarray, value_dim: int, seed: int) -> np.ndarray:
+    """One bit for each sign, uint8 (N, value_dim)."""
     words = -(-value_dim // 64)
-    word_W = np.arange(words).astype(np.uint64)
-    counters_NW = pattern_ids_N.astype(np.uint64)[:, None] * np.uint64(words) + word_W
+    counters_NW = pattern_ids_N.astype(np.uint64)[:, None] * np.uint64(words) + np.arange(words, dtype=np.uint64)
     bits_NW = scrambled(counters_NW + (np.uint64(seed) << np.uint64(40)))
-    bits_NV = np.unpackbits(bits_NW.astype("<u8").view(np.uint8), axis=1, count=value_dim)
-    return torch.from_numpy((bits_NV.astype(np.float32) * 2 - 1) / np.float32(value_dim**0.5))
+    return np.unpackbits(bits_NW.astype("<u8", copy=False).view(np.uint8), axis=1, count=value_dim)

@@ -84,19 +84,19 @@ def _update_pair(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """A block of one, without the bookkeeping of shared rows: no row is touched twice."""
     table_RV, variance_R, device = weights["rows_RV"], weights["variance_R"], values_1V.device
-    rows = torch.from_numpy(rows_1K).to(device)
-    variance_K = variance_R.index_select(0, rows[0]).cpu()
-    gains_1K = torch.from_numpy(
-        step_gains(variance_K.numpy(), np.arange(rows_1K.size)[None], activations_1K, step_size)
-    )
-    error_1V = values_1V - _read(table_RV, rows, torch.from_numpy(activations_1K).to(device))
-    loss = float(torch.dot(error_1V[0], error_1V[0]))
-    norm = float(torch.dot(gains_1K[0], gains_1K[0])) ** 0.5 * loss**0.5
+    rows_K = torch.from_numpy(rows_1K[0]).to(device)
+    variance_K = variance_R.index_select(0, rows_K).cpu()
+    gains_K = step_gains(variance_K.numpy(), np.arange(rows_1K.size)[None], activations_1K, step_size)[0]
+    # The rows are far apart in memory: they are fetched once, for the answer and for the step.
+    written_KV = table_RV.index_select(0, rows_K).float()
+    error_V = values_1V[0] - torch.from_numpy(activations_1K[0]).to(device) @ written_KV
+    loss = float(torch.dot(error_V, error_V))
+    norm = float(np.dot(gains_K, gains_K)) ** 0.5 * loss**0.5
     if not math.isfinite(loss + norm):
         raise _not_finite()
-    delta_KV = gains_1K.to(device).T * error_1V
-    table_RV.index_add_(0, rows[0], delta_KV.to(table_RV.dtype))
-    variance_R.index_copy_(0, rows[0], variance_K.to(device))
+    written_KV.addr_(torch.from_numpy(gains_K).to(device), error_V)
+    table_RV.index_copy_(0, rows_K, written_KV.to(table_RV.dtype))
+    variance_R.index_copy_(0, rows_K, variance_K.to(device))
     loss_and_norm = torch.tensor([loss, norm], device=device)
     return loss_and_norm[:1], loss_and_norm[1:]
 

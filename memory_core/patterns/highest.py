@@ -31,10 +31,25 @@ def highest(scores_PX: np.ndarray, count: int) -> np.ndarray:
     return np.sort(columns[row_P1, _partitioned(scores_PX[row_P1, columns], count)], axis=1)
 
 
+def below_highest(scores_n: np.ndarray, count: int) -> float:
+    """A score that at least ``count`` patterns reach, hardly lower than the last of these has to be.
+
+    Of groups that lie apart, as many reach it with their best.
+    """
+    groups = min(len(scores_n), WORTH_GROUPS * count)
+    best_G = scores_n[: len(scores_n) // groups * groups].reshape(-1, groups).max(axis=0)
+    place = max(0, groups - count)
+    return float(np.partition(best_G, place)[place])
+
+
 def highest_of(scores_n: np.ndarray, count: int) -> np.ndarray:
-    """Positions of the ``count`` highest scores, ascending; for one row the obvious way is quicker."""
-    positions_k: np.ndarray = _partitioned(scores_n[None], count)[0]
-    return positions_k
+    """Positions of the ``count`` highest scores (all, when there are fewer), ascending."""
+    if len(scores_n) < WORTH_GROUPS * count:
+        few_k: np.ndarray = _partitioned(scores_n[None], count)[0]
+        return few_k
+    high_m = np.flatnonzero(scores_n >= below_highest(scores_n, count))
+    high_k: np.ndarray = high_m[_partitioned(scores_n[None, high_m], count)[0]]
+    return high_k
 
 
 def _partitioned(scores_PX: np.ndarray, count: int) -> np.ndarray:

@@ -59,10 +59,17 @@ class _Candidates(NamedTuple):
     words: Words
 
 
-class Comparison:
-    """P passages beside n patterns and, when ``among_PP`` is given, beside each other.
+class Near(NamedTuple):
+    """Patterns that passages may be near to, ascending, and the cosine of each passage with them."""
 
-    ``known_Pn``: cosine of each passage with each pattern; ``among_PP[p, r]``: of p with what r would become.
+    slots_k: np.ndarray
+    cosine_Pk: np.ndarray
+
+
+class Comparison:
+    """P passages beside the patterns they may be near to and, when ``among_PP`` is given, beside each other.
+
+    ``among_PP[p, r]``: cosine of p with what r would become.
     """
 
     def __init__(
@@ -71,25 +78,27 @@ class Comparison:
         table: WordTable,
         words: Sequence[list[WordId]],
         segments: Sequence[int],
-        known_Pn: np.ndarray,
+        near: Near,
         among_PP: np.ndarray | None = None,
     ) -> None:
         self._said = SaidWords(table, words)
         self._segments_P = np.array(segments)
-        self._known_Pn = known_Pn
+        self._near = near
         self._among_PP = among_PP if len(words) > 1 else None
-        slot_PK = highest(known_Pn, CANDIDATES)
+        self._pattern_count = bank.count
+        column_PK = highest(near.cosine_Pk, CANDIDATES)
+        slot_PK = near.slots_k[column_PK]
         self._known = _Candidates(
-            np.take_along_axis(known_Pn, slot_PK, axis=1),
+            np.take_along_axis(near.cosine_Pk, column_PK, axis=1),
             slot_PK,
             bank.columns["segments_U"][slot_PK],
             bank.columns["crowding_U"][slot_PK],
             self._said.of_slots(slot_PK),
         )
         if self._among_PP is not None:
-            self._highest_P = known_Pn.max(axis=1, initial=0.0)
+            self._highest_P = near.cosine_Pk.max(axis=1, initial=0.0)
             # [r, p, k]: cosine of passage r with candidate k of passage p.
-            self._near_PPK = known_Pn[:, slot_PK.ravel()].reshape(len(words), *slot_PK.shape)
+            self._near_PPK = near.cosine_Pk[:, column_PK.ravel()].reshape(len(words), *column_PK.shape)
 
     def judge(self, recruits_P: np.ndarray) -> Novelties:
         """Novelty of each passage, given which of the passages before it became patterns."""
@@ -123,14 +132,12 @@ class Comparison:
         nearest_n = np.zeros(count, dtype=np.float32)
         if not len(recruited_R):
             return nearest_n
-        known_Rn = self._known_Pn if recruits_P.all() else self._known_Pn[recruited_R]
+        cosine_Rk = self._near.cosine_Pk if recruits_P.all() else self._near.cosine_Pk[recruited_R]
         slots_R = slots_P[recruited_R]
-        is_replaced_R = slots_R < known_Rn.shape[1]
-        if is_replaced_R.any():
-            known_Rn = known_Rn.copy()
-            known_Rn[is_replaced_R, slots_R[is_replaced_R]] = 0.0
-        nearest_n[: known_Rn.shape[1]] = known_Rn.max(axis=0)
-        own_R = known_Rn.max(axis=1, initial=0.0)
+        if (slots_R < self._pattern_count).any():
+            cosine_Rk = np.where(self._near.slots_k == slots_R[:, None], 0.0, cosine_Rk)
+        nearest_n[self._near.slots_k] = cosine_Rk.max(axis=0)
+        own_R = cosine_Rk.max(axis=1, initial=0.0)
         if self._among_PP is not None:
             among_RR = np.tril(self._among_PP[np.ix_(recruited_R, recruited_R)], k=-1)
             own_R = np.maximum(own_R, np.maximum(among_RR.max(axis=0), among_RR.max(axis=1)))
@@ -141,7 +148,7 @@ class Comparison:
         among_PP, known = self._among_PP, self._known
         if among_PP is None:
             return known
-        n_patterns, passages = self._known_Pn.shape[1], np.arange(len(recruits_P))
+        n_patterns, passages = self._pattern_count, np.arange(len(recruits_P))
         is_before_PP = (passages < passages[:, None]) & recruits_P
         came_near_PK = np.where(is_before_PP.T[:, :, None], self._near_PPK, 0.0).max(axis=0)
         similarity, slots, segments, crowding = (

@@ -43,7 +43,7 @@ class Speakers:
     def named_in(self, words: Iterable[WordId], n_patterns: int) -> np.ndarray:
         """1 for every pattern whose speaker is named among ``words``, else 0; shape (n,)."""
         asked = frozenset(words)
-        named_n = np.zeros(n_patterns)
+        named_n = np.zeros(n_patterns, dtype=np.float32)
         for word in asked:
             for speaker, number in self._by_word.get(word, {}).items():
                 if speaker <= asked:

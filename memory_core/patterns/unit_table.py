@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from memory_core.lazy_zeros import lazy_zeros
+from memory_core.patterns.key_screen import IS_AVAILABLE, WORTH_QUERIES, WORTH_UNITS, KeyScreen
 
 FREE = -1
 
@@ -23,11 +24,13 @@ class UnitTable:
     def __init__(self, units: int, key_dim: int, device: torch.device) -> None:
         self.keys_UD = lazy_zeros(units, key_dim, device=device)
         self.owner_U = np.full(units, FREE, dtype=np.int32)
+        has_screen = IS_AVAILABLE and device.type == "cpu" and units >= WORTH_UNITS
+        self.screen = KeyScreen(units, key_dim) if has_screen else None
         self.used = 0
         self._free: list[int] = []
         self._sorting: tuple[np.ndarray, np.ndarray] | None = None
-        # While units stand in the order of their slots, slot s owns those from starts_U[s] to starts_U[s + 1].
-        self._starts_U = np.zeros(units, dtype=np.int64)
+        # While units stand in the order of their slots, slot s owns those from starts_U1[s] to starts_U1[s + 1].
+        self._starts_U1 = np.zeros(units + 1, dtype=np.int64)
         self._owners = 0
         self._runs: _Runs | None = None
         self._is_in_order = True
@@ -54,6 +57,8 @@ class UnitTable:
         for row, unit in enumerate(reused):
             self.keys_UD[unit] = keys_SD[row]
             self.owner_U[unit] = slot
+            if self.screen:
+                self.screen.replaced(unit)
         fresh = slice(self.used, self.used + needed - len(reused))
         self.keys_UD[fresh] = keys_SD[len(reused) :] if reused else keys_SD
         self.owner_U[fresh] = slot
@@ -61,8 +66,8 @@ class UnitTable:
         self._sorting = None
         self._is_in_order = self._is_in_order and not reused and slot == self._owners
         if self._is_in_order:
-            self._starts_U[slot] = fresh.start
             self._owners += 1
+            self._starts_U1[self._owners] = self.used
             if needed > 1:
                 self._runs = None
 
@@ -81,16 +86,37 @@ class UnitTable:
             self._free.append(unit)
         self._sorting, self._is_in_order = None, False
 
+    def scores(self, queries_QD: torch.Tensor) -> np.ndarray:
+        """Product of each query with each unit's key, (Q, u)."""
+        scores_Qu: np.ndarray = (queries_QD @ self.keys_uD.T).cpu().numpy()
+        return scores_Qu
+
+    def screen_for(self, queries: int) -> KeyScreen | None:
+        """What scores so many queries sooner than ``scores``, and nearly; None when nothing does."""
+        return self.screen if queries <= WORTH_QUERIES and self.used >= WORTH_UNITS else None
+
+    def scores_of(self, slots_k: np.ndarray, queries_QD: torch.Tensor) -> np.ndarray:
+        """Highest score among the units of each of some patterns, (Q, k)."""
+        order_w, starts_n1 = self._grouped()
+        first_k = starts_n1[slots_k]
+        lengths_k = starts_n1[slots_k + 1] - first_k
+        ends_k = np.cumsum(lengths_k)
+        starts_k = ends_k - lengths_k
+        places = np.repeat(first_k - starts_k, lengths_k) + np.arange(ends_k[-1])
+        units = torch.from_numpy(places if order_w is None else order_w[places])
+        scores_Qm = (queries_QD @ self.keys_UD.index_select(0, units.to(self.keys_UD.device)).T).cpu().numpy()
+        best_Qk: np.ndarray = np.maximum.reduceat(scores_Qm, starts_k, axis=1)
+        return best_Qk
+
     def best_per_pattern(self, scores_Qu: np.ndarray) -> np.ndarray:
         """Highest score among each pattern's units: (Q, u) to (Q, n)."""
-        if self._is_in_order:
-            if self._owners == self.used:
-                return scores_Qu
-            starts_n = self._starts_U[: self._owners]
-            self._runs = self._runs or _Runs.of(starts_n, self.used)
-            return self._runs.best(scores_Qu, starts_n)
-        order_w, starts_n = self._sorted()
-        return _Runs.of(starts_n, len(order_w)).best(scores_Qu[:, order_w], starts_n)
+        order_w, starts_n1 = self._grouped()
+        if order_w is not None:
+            return _Runs.of(starts_n1).best(scores_Qu[:, order_w], starts_n1[:-1])
+        if self._owners == self.used:
+            return scores_Qu
+        self._runs = self._runs or _Runs.of(starts_n1)
+        return self._runs.best(scores_Qu, starts_n1[:-1])
 
     def load(self, keys_uD: torch.Tensor, owner_u: np.ndarray) -> None:
         """Take stored units."""
@@ -99,28 +125,33 @@ class UnitTable:
         self.owner_u[:] = owner_u
         self._free = np.flatnonzero(owner_u == FREE).tolist()
         self._sorting = self._runs = None
+        if self.screen:
+            self.screen.forget()
         starts_n = np.flatnonzero(np.diff(owner_u, prepend=FREE))
         self._owners = len(starts_n)
-        self._starts_U[: self._owners] = starts_n
+        self._starts_U1[: self._owners], self._starts_U1[self._owners] = starts_n, self.used
         self._is_in_order = bool((owner_u[starts_n] == np.arange(self._owners)).all()) and not self._free
 
-    def _sorted(self) -> tuple[np.ndarray, np.ndarray]:
-        """Owned units in the order of their slots, and where each slot's begin."""
+    def _grouped(self) -> tuple[np.ndarray | None, np.ndarray]:
+        """Owned units in the order of their slots (None: all, as they stand); where each slot's begin, and the end."""
+        if self._is_in_order:
+            return None, self._starts_U1[: self._owners + 1]
         if self._sorting is None:
             order_w = np.argsort(self.owner_u, kind="stable")[len(self._free) :]
-            self._sorting = (order_w, np.flatnonzero(np.diff(self.owner_u[order_w], prepend=FREE)))
+            starts_n = np.flatnonzero(np.diff(self.owner_u[order_w], prepend=FREE))
+            self._sorting = (order_w, np.append(starts_n, len(order_w)))
         return self._sorting
 
 
 @dataclass(frozen=True, slots=True)
 class _Runs:
-    """Which patterns own more than one unit, given where the run of each begins: those with a second, a third, ..."""
+    """Which patterns own a second unit, a third, ..., given where the run of each begins and the last one ends."""
 
     with_another: tuple[np.ndarray, ...]
 
     @classmethod
-    def of(cls, starts_n: np.ndarray, used: int) -> _Runs:
-        lengths_n = np.diff(starts_n, append=used)
+    def of(cls, starts_n1: np.ndarray) -> _Runs:
+        lengths_n = np.diff(starts_n1)
         longest = int(lengths_n.max(initial=1))
         return cls(tuple(np.flatnonzero(lengths_n > place) for place in range(1, longest)))
 
@@ -140,3 +171,9 @@ def pool_keys(keys_SD: torch.Tensor, count: int) -> torch.Tensor:
         return keys_SD
     pooled = [part.mean(0) for part in torch.tensor_split(keys_SD, count)]
     return torch.nn.functional.normalize(torch.stack(pooled), dim=-1)
+
+
+def mean_row(rows_Sx: np.ndarray) -> np.ndarray:
+    """Mean over segments, (x,); the row itself when there is one."""
+    mean_x: np.ndarray = rows_Sx[0] if len(rows_Sx) == 1 else rows_Sx.mean(axis=0)
+    return mean_x

@@ -70,8 +70,8 @@ class ScoredWords(NamedTuple):
     score_E: np.ndarray
 
     def total(self, n_patterns: int) -> np.ndarray:
-        """Of every slot the sum over all words, float64 (n,)."""
-        return np.bincount(self.slot_E, self.score_E, minlength=n_patterns)
+        """Of every slot the sum over all words, float32 (n,)."""
+        return np.bincount(self.slot_E, self.score_E, minlength=n_patterns).astype(np.float32)
 
 
 class WordTable:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from memory_core.patterns.highest import highest
+from memory_core.patterns.highest import below_highest, highest, highest_of
 
 
 @pytest.mark.parametrize("width", [3, 8, 63, 512, 1_000, 5_003])
@@ -19,3 +19,13 @@ def test_of_equal_scores_the_same_are_taken_alone_and_together() -> None:
     together_PC = highest(scores_PX, 8)
     alone_PC = np.concatenate([highest(row_X[None], 8) for row_X in scores_PX])
     np.testing.assert_array_equal(alone_PC, together_PC)
+
+
+@pytest.mark.parametrize("width", [3, 8, 63, 512, 1_000, 5_003])
+@pytest.mark.parametrize("count", [1, 8, 64])
+def test_the_highest_of_one_row_are_found_too(width: int, count: int) -> None:
+    scores_n = np.random.default_rng(width).permutation(width).astype(np.float32)
+    found_k = highest_of(scores_n, count)
+    np.testing.assert_array_equal(found_k, np.sort(np.argsort(scores_n)[-count:]))
+    assert (scores_n >= below_highest(scores_n, count)).sum() >= min(width, count)
+    assert below_highest(scores_n, count) <= scores_n[found_k].min()

@@ -29,3 +29,11 @@ def test_the_best_of_each_pattern_is_found(sizes: list[int], released: list[int]
     again = UnitTable(64, 2, torch.device("cpu"))
     again.load(units.keys_uD.clone(), units.owner_u.copy())
     np.testing.assert_array_equal(again.best_per_pattern(scores_Qu), expected_Qn)
+
+
+@given(SIZES, st.lists(st.integers(0, 11), max_size=3), st.lists(st.integers(0, 11), min_size=1, max_size=5))
+def test_the_scores_of_some_patterns_are_those_of_all(sizes: list[int], released: list[int], asked: list[int]) -> None:
+    units, queries_QD = filled(sizes, released), torch.rand(2, 2)
+    slots_k = np.array([number % len(sizes) for number in asked])
+    every_Qn = units.best_per_pattern(units.scores(queries_QD))
+    np.testing.assert_allclose(units.scores_of(slots_k, queries_QD), every_Qn[:, slots_k], rtol=1e-5)
