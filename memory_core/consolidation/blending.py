@@ -91,7 +91,7 @@ def _blended(state: MemoryState, merged_into_n: np.ndarray) -> MemoryState:
             source.units.units_of(slot),
         )
         mean_D = texts * source.units.keys_UD[own] + more * source.units.keys_UD[other]
-        target.units.keys_UD[unit] = torch.nn.functional.normalize(mean_D, dim=-1)
+        target.units.replace(unit, torch.nn.functional.normalize(mean_D, dim=-1))
         target.columns["segments_U"][home] += source.columns["segments_U"][slot]
         result.words.learn(home, [*state.words.occurrences(kept), *state.words.occurrences(slot)])
     _write(result, homes)

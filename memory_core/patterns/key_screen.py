@@ -36,7 +36,6 @@ class KeyScreen:
     def __init__(self, units: int, key_dim: int) -> None:
         self.codes_UD = lazy_zeros(units, key_dim, dtype=torch.int8, device=torch.device("cpu"))
         self.scale_U = lazy_zeros(units, dtype=torch.bfloat16, device=torch.device("cpu"))
-        self._largest_scale = 0.0
         self._coded = 0
         self._stale: set[int] = set()
 
@@ -46,7 +45,7 @@ class KeyScreen:
 
     def forget(self) -> None:
         """All keys are others now."""
-        self._coded, self._largest_scale = 0, 0.0
+        self._coded = 0
         self._stale.clear()
 
     def scores(self, queries_QD: torch.Tensor, keys_uD: torch.Tensor) -> np.ndarray:
@@ -64,9 +63,12 @@ class KeyScreen:
         return scores_Qu
 
     def error(self, queries_QD: torch.Tensor) -> float:
-        """How far a score can be off at most, for keys of unit length and the longest of these queries."""
+        """How far the scores of these queries can be off at most, for keys of unit length.
+
+        Depends on the keys alone and not on those before them: a replay must find the same patterns near.
+        """
         longest = max(math.sqrt(float(torch.dot(query_D, query_D))) for query_D in queries_QD)
-        coding = 0.5 * self._largest_scale * math.sqrt(queries_QD.shape[1])
+        coding = 0.5 * float(self.scale_U[: self._coded].max()) * math.sqrt(queries_QD.shape[1])
         return SLACK * longest * (coding + 2.0 * ROUNDING * (1.0 + coding))
 
     def _code(self, units_N: torch.Tensor, keys_ND: torch.Tensor) -> None:
@@ -74,4 +76,3 @@ class KeyScreen:
         codes_ND = (keys_ND / scale_N.float()[:, None]).round_().clamp_(-CODE_MAX, CODE_MAX)
         self.scale_U[units_N] = scale_N
         self.codes_UD[units_N] = codes_ND.to(torch.int8)
-        self._largest_scale = max(self._largest_scale, float(scale_N.max()))

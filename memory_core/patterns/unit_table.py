@@ -55,10 +55,8 @@ class UnitTable:
         needed = keys_SD.shape[0]
         reused = [self._free.pop() for _ in range(min(len(self._free), needed))]
         for row, unit in enumerate(reused):
-            self.keys_UD[unit] = keys_SD[row]
+            self.replace(unit, keys_SD[row])
             self.owner_U[unit] = slot
-            if self.screen:
-                self.screen.replaced(unit)
         fresh = slice(self.used, self.used + needed - len(reused))
         self.keys_UD[fresh] = keys_SD[len(reused) :] if reused else keys_SD
         self.owner_U[fresh] = slot
@@ -70,6 +68,12 @@ class UnitTable:
             self._starts_U1[self._owners] = self.used
             if needed > 1:
                 self._runs = None
+
+    def replace(self, unit: int, key_D: torch.Tensor) -> None:
+        """Give a unit that was used before another key."""
+        self.keys_UD[unit] = key_D
+        if self.screen:
+            self.screen.replaced(unit)
 
     def owned(self) -> np.ndarray:
         """Numbers of the units that belong to a pattern, ascending."""
