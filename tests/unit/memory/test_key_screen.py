@@ -86,3 +86,17 @@ def test_one_at_a_time_the_same_is_learned_and_answered_with_and_without(monkeyp
         assert found.confidence == pytest.approx(wanted.confidence, abs=0.01)
         scores = [engine.surprise(state, NAME, query).score for state in (screened, plain)]
         assert scores[0] == pytest.approx(scores[1], abs=1e-5)
+
+
+def test_a_state_that_was_stored_goes_on_bit_by_bit_while_patterns_make_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(unit_table, "WORTH_UNITS", 8)
+    config = small_config(units=24)
+    state = MemoryState.create(config)
+    for number, text in enumerate(TEXTS, start=1):
+        if number == 60:
+            again = MemoryState.from_parts(config, state.to_parts())
+        batch = encode_observations(text)
+        engine.observe(state, batch, first_seq=Seq(number))
+        if number >= 60:
+            engine.observe(again, batch, first_seq=Seq(number))
+    assert again.weight_hash() == state.weight_hash()
