@@ -22,6 +22,7 @@ from memory_core.progress import cancelled
 WRITE_EVERY_S: Final = 0.5
 BEAT_S: Final = 5.0
 _LOOK_EVERY_S: Final = 1.0
+_TOO_MANY_ERRORS: Final = "TOO_MANY_ERRORS"
 
 OnInfo = Callable[[JobInfo], None]
 
@@ -45,6 +46,8 @@ class Keeper:
         job = self._plan.job_id
         run = await asyncio.to_thread(self._shelf.claim, job)
         self.progress = await asyncio.to_thread(self._shelf.progress, job)
+        if (self.progress.error or {}).get("code") == _TOO_MANY_ERRORS:
+            self.progress.pardoned = self.progress.rejected
         self.progress.run, self.progress.status, self.progress.error = run, "running", None
         self._counted_s = time.monotonic()
         await self._flush()
@@ -106,8 +109,8 @@ class Keeper:
         self._tell()
         if time.monotonic() - self._written_s > WRITE_EVERY_S:
             await self._flush()
-        if self._plan.max_errors is not None and now.rejected > self._plan.max_errors:
-            raise _too_many(now.rejected, self._plan.max_errors)
+        if self._plan.max_errors is not None and now.rejected - now.pardoned > self._plan.max_errors:
+            raise _too_many(now.rejected - now.pardoned, self._plan.max_errors)
 
     def _tell(self) -> None:
         if self._on_info is not None:
@@ -152,6 +155,6 @@ class Keeper:
 def _too_many(rejected: int, allowed: int) -> TooLarge:
     return TooLarge(
         f"{rejected} rows were rejected; {allowed} are allowed.",
-        code="TOO_MANY_ERRORS",
-        hint="See the rejects; resume with a higher --max-errors when they do not matter.",
+        code=_TOO_MANY_ERRORS,
+        hint="See the rejects; when they do not matter, resume the job: it may reject as many again.",
     )

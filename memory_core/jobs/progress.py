@@ -42,6 +42,7 @@ class JobProgress:
     window, position: the next one to finish, and where it begins. items, learned, skipped, rejected, surprise_sum,
     bytes_done: of the windows that are finished. done: parts of this window that are finished; pending: which rows of
     a part the gate let through, noted before they are taught. busy_s: spent in all runs; examples: of rejected rows.
+    pardoned: rejected rows that ended the job before somebody resumed it; they count against it no more.
     """
 
     status: Status = "pending"
@@ -52,6 +53,7 @@ class JobProgress:
     learned: int = 0
     skipped: int = 0
     rejected: int = 0
+    pardoned: int = 0
     surprise_sum: float = 0.0
     bytes_done: int = 0
     done: dict[str, PartResult] = field(default_factory=dict)
@@ -74,7 +76,7 @@ class JobProgress:
     @classmethod
     def from_dict(cls, raw: dict[str, Any]) -> JobProgress:
         """Inverse of ``to_dict`` after JSON; fields of a document's envelope are left out."""
-        known = {one.name: raw[one.name] for one in fields(cls)}
+        known = {one.name: raw[one.name] for one in fields(cls) if one.name in raw}
         known["position"] = Position(**raw["position"])
         known["done"] = {key: PartResult(**value) for key, value in raw["done"].items()}
         known["examples"] = [Failure(**one) for one in raw["examples"]]

@@ -157,6 +157,12 @@ def test_too_many_bad_rows_end_a_job_that_can_be_resumed(corpus: Corpus, runs: R
     assert info.error is not None
     assert info.error.startswith("TOO_MANY_ERRORS: 31 rows were rejected")
     assert runs.count() == 1
+    again = runs.run()
+    assert again.error is not None
+    assert again.error.startswith("TOO_MANY_ERRORS: 9 rows were rejected")
+    info = runs.run()
+    assert (info.status, info.rejected, info.learned) == ("succeeded", 40, len(SENTENCES))
+    assert runs.count() == len(SENTENCES)
 
 
 def test_the_gate_skips_what_is_known_and_says_how_much(corpus: Corpus, runs: Runs) -> None:
