@@ -7,6 +7,7 @@ reader and nothing grows. Order is kept, so that every run of a job sees the sam
 from __future__ import annotations
 
 import contextlib
+import math
 import threading
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
@@ -24,7 +25,9 @@ from memory_core.jobs.windows import PlacedRow
 if TYPE_CHECKING:
     import pyarrow as pa
 
-ENCODED_ROWS: Final = 128
+# Texts of one length are encoded together: of few there are fewer of one length, and more padding.
+ENCODED_ROWS: Final = 256
+_READ_ROWS: Final = 128
 _BLOCK_BYTES: Final = 1 << 20
 _GROUP_BYTES: Final = 32 << 20
 _GROUP_FILES: Final = 256
@@ -33,6 +36,8 @@ _EXECUTOR_ENDS_S: Final = 60.0
 _READ_CPUS: Final = 0.1
 # Cutting takes a whole core for an instant, and Ray Data starts nothing unless all stages fit beside each other.
 _ENCODE_CPUS: Final = 0.4
+# Loading Ray Data and torch takes a process seven seconds of a core, and torch leaves the interpreter to others.
+_THREADS: Final = 2
 
 
 def ray_stream(plan: JobPlan, position: Position) -> Iterator[Sequence[PlacedRow]]:
@@ -64,14 +69,20 @@ def _wait_for_executor() -> None:
 
 
 def with_keys(rows: Any, plan: JobPlan) -> Any:
-    """The dataset with the keys of each text, made by a pool of encoders."""
+    """The dataset with the keys of each text, made by a pool of encoders: two to a process, one where it has a GPU."""
+    encoders = plan.encoders or encoders_here(plan.gpus)
+    threads = 1 if plan.gpus else min(_THREADS, encoders)
     return rows.map_batches(
         TextEncoder,
         fn_constructor_args=(plan.encoder, "cuda" if plan.gpus else "cpu"),
         batch_size=ENCODED_ROWS,
         batch_format="pyarrow",
-        compute=ActorPoolStrategy(size=plan.encoders or encoders_here(plan.gpus)),
-        num_cpus=_ENCODE_CPUS,
+        compute=ActorPoolStrategy(
+            size=math.ceil(encoders / threads),
+            max_concurrent_calls_per_actor=threads,
+            enable_true_multi_threading=True,
+        ),
+        num_cpus=threads * _ENCODE_CPUS,
         num_gpus=plan.gpus or None,
     )
 
@@ -101,7 +112,7 @@ def read_group(group: pa.Table, plan: JobPlan, position: Position) -> Iterator[p
         piece: list[PlacedRow] = []
         for row in rows_from(plan, position, first, last):
             piece.append(row)
-            if len(piece) == ENCODED_ROWS:
+            if len(piece) == _READ_ROWS:
                 yield read_block(piece)
                 piece = []
         if piece:

@@ -1,4 +1,4 @@
-"""One encoder process of a job's pool. Ray-free."""
+"""One process of a job's pool of encoders. Ray-free."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from memory_core.errors import Conflict
 class TextEncoder:
     """Adds keys to tables of texts. Conflict (ENCODER_MISMATCH) when this node has another version of the encoder.
 
-    ``device``: torch's name of where it computes.
+    ``device``: torch's name of where it computes. Several threads may call it at once.
     """
 
     def __init__(self, wanted: EncoderInfo, device: str = "cpu") -> None:
         import torch
 
-        # As many processes as cores: threads in each would only wait for one another.
+        # As many callers as cores: more threads would only wait for one another.
         torch.set_num_threads(1)
         self._encoder = open_encoder(wanted.encoder_id, device)
         if self._encoder.fingerprint != wanted.fingerprint:

@@ -52,6 +52,11 @@ class Ran:
     began_s: float
     ended_s: float
 
+    @property
+    def per_s(self) -> float:
+        """Rows a second, from the start of the job to its end."""
+        return self.info.items / (self.ended_s - self.began_s)
+
 
 class ProcessWatch:
     """Peak RSS of this process and all below it, by how many rows the job had dealt with."""
@@ -101,10 +106,13 @@ def tree_rss_bytes() -> int:
     return total
 
 
-def run_job_here(
-    settings: Settings, request: JobRequest, watchers: Sequence[Callable[[JobInfo], None]], cpus: int | None = None
-) -> Ran:
-    """A whole job with a cluster of its own."""
+def run_jobs_here(
+    settings: Settings,
+    requests: Sequence[JobRequest],
+    watchers: Sequence[Callable[[JobInfo], None]],
+    cpus: int | None = None,
+) -> list[Ran]:
+    """Whole jobs, one after the other, on one cluster of their own. ``watchers`` see the first one."""
     import asyncio
 
     from cluster.job_runner import drive
@@ -115,11 +123,14 @@ def run_job_here(
         for watcher in watchers:
             watcher(info)
 
-    plan = asyncio.run(accept_local(settings, request))
+    plans = [asyncio.run(accept_local(settings, request)) for request in requests]
+    ran: list[Ran] = []
     with joined_ray(cpus=cpus):
-        began_s = time.perf_counter()
-        info = drive(settings.storage_url, plan.job_id, cluster_settings(settings), told)
-        return Ran(info, began_s, time.perf_counter())
+        for plan in plans:
+            began_s = time.perf_counter()
+            info = drive(settings.storage_url, plan.job_id, cluster_settings(settings), None if ran else told)
+            ran.append(Ran(info, began_s, time.perf_counter()))
+    return ran
 
 
 def taught_count(settings: Settings, memory: str) -> int:
@@ -144,8 +155,8 @@ def figures_of(ran: Ran, bare_per_s: float, watch: ProcessWatch) -> tuple[dict[s
     half = info.items // 2
     first, second = watch.peak_bytes(0, half), watch.peak_bytes(half, info.items)
     figures = {
-        "rate_over_encoder": info.items / seconds / bare_per_s,
-        "obs_per_s": info.items / seconds,
+        "rate_over_encoder": ran.per_s / bare_per_s,
+        "obs_per_s": ran.per_s,
         "encoder_per_s": bare_per_s,
         "rss_growth_pct": 100 * (second / first - 1) if first else 0.0,
     }

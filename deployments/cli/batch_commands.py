@@ -55,7 +55,7 @@ def observe(
     max_errors: Annotated[
         int, typer.Option(help="Fail with more rejected rows than that; -1 never does.")
     ] = MAX_ERRORS,
-    encoders: Annotated[int | None, typer.Option(help="Processes that encode.", show_default="one per core")] = None,
+    encoders: Annotated[int | None, typer.Option(help="How many encode at once.", show_default="one per core")] = None,
     gpus: Annotated[float, typer.Option(help="Of each of them; 0.5 lets two share one.")] = 0.0,
     job: Annotated[str | None, typer.Option(help="Id of the job; the same id goes on where it was.")] = None,
     rejects: RejectsOption = None,

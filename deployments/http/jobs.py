@@ -37,7 +37,7 @@ class JobBody(Body):
     create: bool = Field(default=False, description="Make memories that are missing.")
     min_surprise: float | None = Field(default=None, ge=0.0, le=1.0, description="Skip what is less new than that.")
     max_errors: int | None = Field(default=MAX_ERRORS, ge=0, description="Null: never fail for rejected rows.")
-    encoders: int | None = Field(default=None, ge=1, le=1024, description="Processes that encode.")
+    encoders: int | None = Field(default=None, ge=1, le=1024, description="How many encode at once.")
     gpus: float = Field(default=0.0, ge=0.0, le=64.0, description="Of each of them; 0.5 lets two share one.")
     job: str | None = Field(default=None, description="An id of your own; the same id goes on where it was.")
 

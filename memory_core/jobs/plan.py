@@ -70,8 +70,8 @@ class JobPlan:
     """memory: taught by every row that names none; None when each row names its own.
 
     config: of memories that the job makes where they are missing; None makes none. min_surprise: rows that are less
-    new than that are skipped. max_errors: a job with more rejected rows fails; None lets it go on. encoders: processes
-    that encode, None for one per core. gpus: of each of them. prefix, globs: which stored names the owner of the job
+    new than that are skipped. max_errors: a job with more rejected rows fails; None lets it go on. encoders: how many
+    encode at once, None for one per core. gpus: of each of them. prefix, globs: which stored names the owner of the job
     may teach, and what they begin with. key_id: who asked. allowed: prefixes of URLs that may be read; None for any.
     """
 
