@@ -14,7 +14,7 @@ from typing import Any, Final
 from deployments.job_request import JobRequest
 from deployments.settings import Settings
 from memory_core.ids import parse_memory_name
-from memory_core.jobs.progress import JobInfo
+from memory_core.jobs.progress import ENDED, JobInfo
 
 MIB: Final = 1 << 20
 WARM_TEXTS: Final = 64
@@ -78,10 +78,12 @@ class ProcessWatch:
         self._thread.join()
 
     def told(self, info: JobInfo) -> None:
-        """Take notice of how far the job is."""
+        """Take notice of how far the job is; what comes after its end is not watched."""
         if info.items and not self.items:
             self.first_s, self.first_items = time.perf_counter(), info.items
         self.items = info.items
+        if info.status in ENDED:
+            self._stop.set()
 
     def peak_bytes(self, first: int, last: int) -> int:
         """Between two numbers of rows."""

@@ -12,12 +12,12 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Final
 
-from memory_core.errors import NeuralMemoryError, TooLarge
+from memory_core.errors import Conflict, NeuralMemoryError, TooLarge
 from memory_core.jobs.plan import JobPlan
 from memory_core.jobs.progress import EXAMPLES_MAX, Failure, JobInfo, JobProgress, PartResult, Status, plain_error, told
 from memory_core.jobs.record import JobShelf
 from memory_core.jobs.windows import Window
-from memory_core.progress import cancelled
+from memory_core.progress import CANCELLED
 
 WRITE_EVERY_S: Final = 0.5
 BEAT_S: Final = 5.0
@@ -144,12 +144,16 @@ class Keeper:
             await asyncio.sleep(_LOOK_EVERY_S)
             try:
                 if await asyncio.to_thread(self._shelf.is_cancelled, self._plan.job_id):
-                    self._stop = cancelled()
+                    self._stop = _cancelled()
                 if time.monotonic() - self._written_s > BEAT_S:
                     await self._flush()
             except NeuralMemoryError as error:
                 if not error.retryable or error.code == "JOB_TAKEN_OVER":
                     self._stop = error
+
+
+def _cancelled() -> Conflict:
+    return Conflict("The job was cancelled; what it taught stays.", code=CANCELLED, hint="Resume it to go on.")
 
 
 def _too_many(rejected: int, allowed: int) -> TooLarge:

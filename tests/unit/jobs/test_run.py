@@ -6,6 +6,7 @@ import asyncio
 import random
 from collections.abc import Sequence
 from contextlib import suppress
+from threading import Event
 from typing import Any
 
 import pytest
@@ -201,6 +202,30 @@ def test_a_cancelled_job_stops_and_can_go_on(corpus: Corpus, runs: Runs) -> None
     assert runs.shelf.info(JobId("job")).status == "cancelled"
     assert runs.run().status == "succeeded"
     assert runs.count() == 100
+
+
+def test_a_job_that_is_cancelled_at_work_keeps_what_it_taught(
+    corpus: Corpus, runs: Runs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("memory_core.jobs.keeper._LOOK_EVERY_S", 0.01)
+    corpus.write("a.jsonl", [{"text": text} for text in SENTENCES])
+    runs.shelf.accept(corpus.plan(window_items=16))
+    # What waits here is the thread of the rows: the job looks for its cancellation meanwhile.
+    never = Event()
+
+    def cancelled_at_work(plan: Any, position: Any) -> Any:
+        for number, piece in enumerate(runs.stream(plan, position)):
+            if number == 2:
+                runs.shelf.cancel(JobId("job"))
+            if number >= 2:
+                never.wait(0.5)
+            yield piece
+
+    info = runs.run(stream=cancelled_at_work)
+    assert (info.status, info.hint) == ("cancelled", "Resume it to go on.")
+    assert info.learned == runs.count() == len(runs.learned) >= 32
+    assert runs.run().status == "succeeded"
+    assert texts(runs.learned) == list(SENTENCES)
 
 
 def test_of_two_processes_with_one_job_the_earlier_one_ends(corpus: Corpus, runs: Runs) -> None:
