@@ -80,8 +80,6 @@ def _haproxy_environment(folder: Path, binary: str, is_loopback: bool) -> dict[s
         "RAY_SERVE_HAPROXY_METRICS_PORT": str(free_port()),
         "RAY_SERVE_HAPROXY_STATS_PORT": str(free_port()),
         "RAY_SERVE_HAPROXY_NBTHREAD": "2",
-        # Else it writes a line for each request, which a Python process parses; without, replicas count their own.
-        "RAY_SERVE_HAPROXY_METRICS_ENABLED": "0",
         # Where to drain to is only a question when other machines stay; here it would delay every stop by 30 s.
         "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "1",
     }
