@@ -1,22 +1,24 @@
 """Encoder ``hash``: keys without any model, by signed feature hashing. For tests and starts without downloads.
 
 Texts are near when they share words: it knows no synonyms. Deterministic on every machine.
+Shapes: S segments, D key_dim, F features of a word or text.
 """
 
 from __future__ import annotations
 
 import hashlib
+import math
 import re
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from itertools import pairwise
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from memory_core.encoding.segments import Span, cut_segments, speaker_end
-from memory_core.encoding.words import Word, analyze
+from memory_core.encoding.words import analyze, fold_words, stem_word
 from memory_core.ids import EncoderId
 from memory_core.results import EncodedText, Keys
 
@@ -67,32 +69,38 @@ def _encode_text(text: str) -> EncodedText:
 
 
 def _key(text: str) -> Keys:
-    key_D = np.zeros(KEY_DIM, dtype=np.float64)
-    for feature, weight in _features(analyze(text, "english")).items():
-        index, sign = _slot(feature)
-        key_D[index] += sign * weight
+    words = [_features(word) for word in fold_words(text)]
+    pairs = [_slot(f"p:{first.stem} {second.stem}") for first, second in pairwise(words)]
+    index_F = np.concatenate([*(word.index_F for word in words), [index for index, _ in pairs]]).astype(np.intp)
+    weight_F = np.concatenate([*(word.weight_F for word in words), [_PAIR_WEIGHT * sign for _, sign in pairs]])
+    key_D = np.bincount(index_F, weight_F, minlength=KEY_DIM)
     if not key_D.any():
         # No words at all, or the one text in many whose features cancel.
         index, sign = _slot(_EMPTY_FEATURE)
         key_D[index] = sign
-    return (key_D / np.linalg.norm(key_D)).astype(np.float32)
+    unit_D: Keys = (key_D / math.sqrt(np.dot(key_D, key_D))).astype(np.float32)
+    return unit_D
 
 
-def _features(words: Sequence[Word]) -> dict[str, float]:
-    features: defaultdict[str, float] = defaultdict(float)
-    for word in words:
-        share = _FUNCTION_WORD_SHARE if word.is_function_word else 1.0
-        features[f"s:{word.stem}"] += _STEM_WEIGHT * share
-        for trigram in _trigrams(word.stem):
-            features[trigram] += _TRIGRAM_WEIGHT * share
-    for first, second in pairwise(words):
-        features[f"p:{first.stem} {second.stem}"] += _PAIR_WEIGHT
-    return features
+class _Features(NamedTuple):
+    """A word's stem, and where it and its trigrams go, with which weight."""
+
+    stem: str
+    index_F: NDArray[np.intp]
+    weight_F: NDArray[np.float64]
 
 
-def _trigrams(stem: str) -> Iterator[str]:
+@lru_cache(maxsize=1 << 15)
+def _features(folded: str) -> _Features:
+    stem, is_function_word = stem_word(folded, "english")
+    share = _FUNCTION_WORD_SHARE if is_function_word else 1.0
     padded = f"^{stem}$"
-    return (f"t:{padded[start : start + 3]}" for start in range(len(padded) - 2))
+    features = [(f"s:{stem}", _STEM_WEIGHT)]
+    features += [(f"t:{padded[start : start + 3]}", _TRIGRAM_WEIGHT) for start in range(len(padded) - 2)]
+    slots = [(*_slot(feature), weight * share) for feature, weight in features]
+    return _Features(
+        stem, np.array([index for index, _, _ in slots]), np.array([sign * weight for _, sign, weight in slots])
+    )
 
 
 @lru_cache(maxsize=1 << 16)
