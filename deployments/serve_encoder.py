@@ -49,7 +49,7 @@ class EncoderReplica:
     """Holds the models of its encoders; the default one is loaded before the first request is taken."""
 
     async def __init__(self, default_encoder: str, *more: str) -> None:  # type: ignore[misc]  # Serve awaits it
-        _use_all_cores()
+        use_all_cores()
         # Ray shows a replica the GPU that it reserved a share of, and no other.
         device = "cuda" if ray.get_gpu_ids() else "cpu"
         self._pool = LocalEncoderPool(open_only(default_encoder, *more, device=device))
@@ -136,7 +136,12 @@ async def _answer(response: Any) -> Any:
         ) from None
 
 
-def _use_all_cores() -> None:
-    # Ray allows one thread to an actor without reserved cores. Read when the model library loads, so set before that.
+def use_all_cores() -> None:
+    """One thread of the model for each core, which sleeps while it waits; before the model library is loaded.
+
+    Ray allows one thread to an actor without reserved cores. Threads that spin while they wait for one another take
+    the cores from the process that learns what was encoded before.
+    """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     os.environ["OMP_NUM_THREADS"] = str(cores)
+    os.environ["OMP_WAIT_POLICY"] = "PASSIVE"

@@ -15,6 +15,7 @@ import psutil
 from deployments.bench.bare_serve import BARE_PREFIX, run_bare
 from deployments.bench.report import Report, conditions
 from deployments.bench.serve_load import Call, Load, create, loaded_service, measure, seconds_of, sentence
+from deployments.serve_encoder import use_all_cores
 from deployments.serve_process import deploy, local_ray
 from deployments.settings import MIB
 from memory_core.encoding.registry import open_encoder
@@ -43,18 +44,18 @@ def run_serve_bench(folder: str, *, front: str, encoder: str, seconds: float) ->
 async def _measured(base_url: str, encoder: str, seconds: float) -> tuple[dict[str, float], list[Load]]:
     await create(base_url, {"name": _PLAIN, "class": "session"})
     await create(base_url, {"name": _ENCODED, "class": "session", "encoder": encoder})
-    ratio = await _batch_over_encoder(base_url, encoder)
     before_mib = _rss_mib()
     loads = [
         await measure(base_url, name, make, clients, seconds) for clients in CLIENTS for name, make in _paths().items()
     ]
+    grown_mib = _rss_mib() - before_mib
     at = {(load.path, load.clients): load for load in loads}
     figures = {
         "observe_over_actor_p50": at["observe", 1].p50_ms / at["actor", 1].p50_ms,
         "infer_ms_p99_c8": at["infer", 8].p99_ms,
-        "observe_batch_over_encoder": ratio,
+        "observe_batch_over_encoder": await _batch_over_encoder(base_url, encoder),
         "req_per_s_c32": at["observe", 32].req_per_s,
-        "rss_growth_mib": _rss_mib() - before_mib,
+        "rss_growth_mib": grown_mib,
         "requests": float(sum(load.requests for load in loads)),
     }
     return figures, loads
@@ -90,10 +91,11 @@ async def _batch_over_encoder(base_url: str, encoder: str) -> float:
 
 
 def _opened(encoder: str) -> Any:
+    # With the threads of the service's own encoder, whatever the environment says.
+    use_all_cores()
     import torch
 
-    # As many threads as the service's own encoder takes, whatever the environment says.
-    torch.set_num_threads(len(os.sched_getaffinity(0)))
+    torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
     return open_encoder(encoder)
 
 
