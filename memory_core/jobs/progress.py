@@ -76,7 +76,7 @@ class JobProgress:
     @classmethod
     def from_dict(cls, raw: dict[str, Any]) -> JobProgress:
         """Inverse of ``to_dict`` after JSON; fields of a document's envelope are left out."""
-        known = {one.name: raw[one.name] for one in fields(cls) if one.name in raw}
+        known = {one.name: raw[one.name] for one in fields(cls)}
         known["position"] = Position(**raw["position"])
         known["done"] = {key: PartResult(**value) for key, value in raw["done"].items()}
         known["examples"] = [Failure(**one) for one in raw["examples"]]
