@@ -112,8 +112,8 @@ class _Chunk:
         keys_SD = _keys(self._passages)
         words = [passage.words for passage in self._passages]
         if len(sizes) == 1:
-            slots_k, cosine_k = state.near_patterns(keys_SD, CANDIDATES)
-            return Comparison(state.bank, state.words, words, sizes, Near(slots_k, cosine_k[None]))
+            near = Near(*state.near_patterns(keys_SD, CANDIDATES))
+            return Comparison(state.bank, state.words, words, sizes, near)
         known_Pn, among_PP = state.similarity(keys_SD), (keys_SD @ keys_SD.T).cpu().numpy()
         if len(keys_SD) > len(sizes):
             starts_P = np.cumsum([0, *sizes[:-1]])

@@ -101,8 +101,7 @@ def infer(state: MemoryState, memory: MemoryName, query: EncodedText, options: I
 def _near(state: MemoryState, keys_SD: torch.Tensor, passages: Sequence[range], domain: str | None) -> Near:
     """The patterns, of a domain, that the passages may be nearest to."""
     if domain is None and len(passages) == 1:
-        slots_k, cosine_k = state.near_patterns(keys_SD, CANDIDATES)
-        return Near(slots_k, cosine_k[None])
+        return Near(*state.near_patterns(keys_SD, CANDIDATES))
     slots_k, similarity_Sn = _allowed_slots(state, InferOptions(domain=domain)), state.similarity(keys_SD)
     known_Pn = np.stack([mean_row(similarity_Sn[passage.start : passage.stop]) for passage in passages])
     return Near(slots_k, known_Pn[:, slots_k])

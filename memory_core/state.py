@@ -121,19 +121,19 @@ class MemoryState:
         return units.best_per_pattern(units.scores(keys_SD))
 
     def near_patterns(self, keys_SD: torch.Tensor, count: int) -> tuple[np.ndarray, np.ndarray]:
-        """Patterns a passage is near to, ascending, and the mean over its segments of ``similarity``, both (k,).
+        """Patterns a passage is near to, ascending, and the mean over its segments of ``similarity``: (k,), (1, k).
 
         Among them are the ``count`` nearest and those whose ``crowding`` it exceeds.
         """
         units = self.bank.units
         screen = units.screen_for(len(keys_SD))
         if screen is None:
-            return np.arange(self.bank.count), mean_row(self.similarity(keys_SD))
+            return np.arange(self.bank.count), mean_row(self.similarity(keys_SD))[None]
         nearly_n = mean_row(units.best_per_pattern(screen.scores(keys_SD, units.keys_uD)))
         error = screen.error(keys_SD)
         floor_n = np.minimum(self.bank.column("crowding_U"), below_highest(nearly_n, count) - error)
         near_k = np.flatnonzero(nearly_n >= floor_n - error)
-        return near_k, mean_row(units.scores_of(near_k, keys_SD))
+        return near_k, mean_row(units.scores_of(near_k, keys_SD))[None]
 
     def address_keys(self, keys_ND: torch.Tensor) -> torch.Tensor:
         """Keys as the fast weights see them: centred by a mean that is frozen early, unit norm."""

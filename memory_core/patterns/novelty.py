@@ -10,8 +10,8 @@ the content words that differ from that pattern, d, are then counted once more, 
 
 
 The passages of a chunk are compared with what is known and with those before them that became patterns.
-Shapes: P passages, n patterns in use, K most similar patterns of a passage, C candidates of a passage (the most similar
-of those and of the passages before it).
+Shapes: P passages, n patterns in use, k of them that may be near, K most similar patterns of a passage, C candidates of
+a passage (the most similar of those and of the passages before it).
 """
 
 from __future__ import annotations
