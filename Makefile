@@ -30,7 +30,7 @@ help: ## list the targets
 
 setup: $(STAMP) ## create .venv and install everything into it
 
-$(STAMP): pyproject.toml requirements.lock
+$(STAMP): pyproject.toml requirements.lock setup.py $(wildcard memory_core/kernels/*.[ch])
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' 2>/dev/null || { \
 		echo "Python 3.11, 3.12 or 3.13 is needed; '$(PYTHON)' is $$($(PYTHON) --version 2>&1)."; \
 		echo "Install one and run: make setup PYTHON=/path/to/python3.11"; exit 1; }
@@ -41,6 +41,8 @@ $(STAMP): pyproject.toml requirements.lock
 	@$(PIP_INSTALL) $(TORCH)
 	@echo "==> Installing neural-memory and its tools, at the versions of requirements.lock"
 	@$(PIP_INSTALL) -e '.[$(EXTRAS)]' -c requirements.lock
+	@$(BIN)/python -c 'from memory_core import kernels; exit(kernels.compiled is None)' || \
+		echo "    No C compiler was found: it works without its compiled loops, more slowly (Debian: apt-get install gcc python3-dev, then rm $@)."
 	@$(BIN)/python docker/load_once.py
 	@touch $@
 	@echo "==> Ready: $(BIN)/neural-memory --help"

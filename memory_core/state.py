@@ -22,7 +22,7 @@ from memory_core.networks.network import FastWeights, Network
 from memory_core.networks.variants import open_network
 from memory_core.patterns.bank import COLUMNS, PatternBank
 from memory_core.patterns.exemplars import pack_exemplars, unpack_exemplars
-from memory_core.patterns.highest import below_highest
+from memory_core.patterns.highest import highest_of
 from memory_core.patterns.precision import Precision, unit_rows
 from memory_core.patterns.speakers import Speakers
 from memory_core.patterns.transitions import TABLES, Transitions
@@ -131,7 +131,8 @@ class MemoryState:
             return np.arange(self.bank.count), mean_row(self.similarity(keys_SD))[None]
         nearly_n = mean_row(units.best_per_pattern(screen.scores(keys_SD, units.keys_uD)))
         error = screen.error(keys_SD)
-        floor_n = np.minimum(self.bank.column("crowding_U"), below_highest(nearly_n, count) - error)
+        of_nearest = nearly_n[highest_of(nearly_n, count)].min() - error
+        floor_n = np.minimum(self.bank.column("crowding_U"), of_nearest)
         near_k = np.flatnonzero(nearly_n >= floor_n - error)
         return near_k, mean_row(units.scores_of(near_k, keys_SD))[None]
 

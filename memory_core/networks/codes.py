@@ -14,6 +14,8 @@ from typing import Final
 import numpy as np
 import torch
 
+from memory_core import kernels
+
 _GOLDEN: Final = np.uint64(0x9E3779B97F4A7C15)
 _MIX: Final = ((30, np.uint64(0xBF58476D1CE4E5B9)), (27, np.uint64(0x94D049BB133111EB)))
 
@@ -29,6 +31,10 @@ def scrambled(counters: np.ndarray) -> np.ndarray:
 
 def value_codes(pattern_ids_N: np.ndarray, value_dim: int, seed: int) -> torch.Tensor:
     """Codes of the given pattern ids: float32 (N, value_dim), unit rows."""
+    if kernels.compiled is not None:
+        codes_NV = np.empty((len(pattern_ids_N), value_dim), dtype=np.float32)
+        kernels.compiled.value_codes(pattern_ids_N, seed, codes_NV)
+        return torch.from_numpy(codes_NV)
     signs_NV = _bits(pattern_ids_N, value_dim, seed).astype(np.float32)
     signs_NV *= np.float32(2.0 / value_dim**0.5)
     signs_NV -= np.float32(1.0 / value_dim**0.5)
@@ -37,6 +43,10 @@ def value_codes(pattern_ids_N: np.ndarray, value_dim: int, seed: int) -> torch.T
 
 def code_matches(pattern_ids_N: np.ndarray, value_V: np.ndarray, seed: int) -> np.ndarray:
     """Products of a value with the codes of the given pattern ids, float32 (N,), without making the codes."""
+    if kernels.compiled is not None:
+        found_N = np.empty(len(pattern_ids_N), dtype=np.float32)
+        kernels.compiled.code_matches(pattern_ids_N, seed, value_V, found_N)
+        return found_N
     matches_N: np.ndarray = _bits(pattern_ids_N, len(value_V), seed).astype(np.float32) @ (2.0 * value_V)
     matches_N -= np.add.reduce(value_V)
     matches_N /= np.float32(len(value_V) ** 0.5)

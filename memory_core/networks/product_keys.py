@@ -15,10 +15,12 @@ from typing import Final
 import numpy as np
 import torch
 
+from memory_core import kernels
 from memory_core.config import MemoryConfig
-from memory_core.networks.row_choice import Floats, Ints, SortedChoice, choose_rows
+from memory_core.kernels import CHOSEN_MAX, Floats, Ints
+from memory_core.networks.row_choice import choose_rows
 
-ACTIVATION_MIN: Final = np.float32(1e-6)
+ACTIVATION_MIN: Final = 1e-6
 
 
 class ProductKeys:
@@ -29,8 +31,7 @@ class ProductKeys:
         self._side = round((config.rows // config.heads) ** 0.5)
         self._active_per_head = config.active_rows // config.heads
         self.codes_DC = _codebook(config.key_dim, 2 * config.heads * self._side, config.seed).to(device)
-        self._offsets_H1 = np.arange(self._heads)[:, None] * self._side**2
-        self._sorted_choice = SortedChoice(self._heads, self._side, self._active_per_head)
+        self._offsets_K = np.repeat(np.arange(self._heads) * self._side**2, self._active_per_head)
         self._device = device
 
     def address(self, keys_ND: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -41,14 +42,17 @@ class ProductKeys:
     def address_arrays(self, keys_ND: torch.Tensor) -> tuple[Ints, Floats]:
         """``address`` as NumPy arrays, for work on the row numbers themselves."""
         scores_NH2S = (keys_ND @ self.codes_DC).view(len(keys_ND), self._heads, 2, self._side)
-        if self._device.type == "cpu":
-            rows_NHP, scores_NHP = self._sorted_choice(scores_NH2S.numpy())
-        else:
-            chosen = choose_rows(scores_NH2S, self._active_per_head)
-            rows_NHP, scores_NHP = (tensor.cpu().numpy() for tensor in chosen)
-        activations_NK = np.maximum(scores_NHP, ACTIVATION_MIN).reshape(len(keys_ND), -1)
-        activations_NK /= np.sqrt(np.einsum("nk,nk->n", activations_NK, activations_NK))[:, None]
-        return (rows_NHP + self._offsets_H1).reshape(activations_NK.shape), activations_NK
+        if kernels.compiled is None or self._device.type != "cpu" or self._active_per_head > CHOSEN_MAX:
+            return self._plainly(scores_NH2S)
+        rows_NHP = np.empty((len(keys_ND), self._heads, self._active_per_head), dtype=np.int64)
+        activations_NHP = np.empty(rows_NHP.shape, dtype=np.float32)
+        kernels.compiled.choose_rows(scores_NH2S.numpy(), rows_NHP, activations_NHP)
+        return rows_NHP.reshape(len(keys_ND), -1), activations_NHP.reshape(len(keys_ND), -1)
+
+    def _plainly(self, scores_NH2S: torch.Tensor) -> tuple[Ints, Floats]:
+        rows_NHP, scores_NHP = choose_rows(scores_NH2S, self._active_per_head)
+        activations_NK = torch.nn.functional.normalize(scores_NHP.clamp_min(ACTIVATION_MIN).flatten(1), dim=-1)
+        return rows_NHP.cpu().numpy().reshape(activations_NK.shape) + self._offsets_K, activations_NK.cpu().numpy()
 
 
 @lru_cache(maxsize=8)

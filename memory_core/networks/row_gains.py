@@ -14,7 +14,7 @@ from typing import Final
 
 import numpy as np
 
-from memory_core.networks.touched_rows import Floats, Ints
+from memory_core.kernels import Floats, Ints
 
 NOISE_R: Final = 0.2
 GAIN_FLOOR: Final = 0.35

@@ -7,31 +7,34 @@ arXiv 2510.15103, motivates writing few rows; the gain is Kalman's). One step, a
     y = W[rows]^T a ;  e = v - y                       momentary surprise, gradient of Titans eq. 12 is -2 a e^T
     W[rows] += g e^T                                   g and the step of P: see ``row_gains``
 
-``sum(g a) = el`` exactly, so each repeat shrinks the error by 1 - el. The chunk form solves one triangular system
-(DeltaNet's UT form, arXiv 2406.06484, with write vector g beside read vector a): it equals the single steps.
-With bfloat16 rows it rounds once a block, the single steps once a pair: equal up to that rounding.
+``sum(g a) = el`` exactly, so each repeat shrinks the error by 1 - el. A chunk of pairs is learned in one of two ways
+that equal the single steps. Compiled, for float32 on the CPU: the steps themselves, each row fetched once. Elsewhere:
+one triangular system a block (DeltaNet's UT form, arXiv 2406.06484, with write vector g beside read vector a); with
+bfloat16 rows it rounds once a block, the single steps once a pair, so these are equal up to that rounding.
 
 Shapes: N pairs, D key_dim, V value_dim, R rows, K active rows, B pairs of one block, T rows touched by a block.
 """
 
 from __future__ import annotations
 
-import math
 from typing import Final
 
 import numpy as np
 import torch
 from torch.nn.functional import embedding_bag
 
+from memory_core import kernels
 from memory_core.config import MemoryConfig
 from memory_core.errors import LearningFailed
+from memory_core.kernels import Floats, Ints, Kernels
 from memory_core.lazy_zeros import lazy_zeros
 from memory_core.networks.network import FastWeights
 from memory_core.networks.product_keys import ProductKeys
 from memory_core.networks.row_gains import step_gains
-from memory_core.networks.touched_rows import Floats, Ints, TouchedRows
+from memory_core.networks.touched_rows import TouchedRows
 
 BLOCK: Final = 256
+VALUE_MAX: Final = 1e9
 # Rows gathered or written at once: the slice stays in the processor's cache.
 ROWS_AT_ONCE: Final = 1024
 
@@ -43,6 +46,7 @@ class SparseNetwork:
         self._config = config
         self._device = device
         self._addresses = ProductKeys(config, device)
+        self._can_compile = device.type == "cpu" and config.dtype == "float32"
 
     def initial(self) -> FastWeights:
         """Zero rows with variance 1."""
@@ -55,14 +59,14 @@ class SparseNetwork:
     def update(
         self, weights: FastWeights, keys_ND: torch.Tensor, values_NV: torch.Tensor, step_size: float
     ) -> tuple[FastWeights, torch.Tensor, torch.Tensor]:
-        """See Network.update; up to 256 pairs are solved at once."""
+        """See Network.update."""
         rows_NK, activations_NK = self._addresses.address_arrays(keys_ND)
         if not bool((np.add.reduce(activations_NK, axis=1) > 0).all()):
             raise LearningFailed(
                 "A key is not a finite number; nothing was learned.", hint="Report the text's encoder."
             )
-        if len(keys_ND) == 1:
-            return weights, *_update_pair(weights, rows_NK, activations_NK, values_NV, step_size)
+        if kernels.compiled is not None and self._can_compile:
+            return weights, *_step_pairs(kernels.compiled, weights, rows_NK, activations_NK, values_NV, step_size)
         if len(keys_ND) > BLOCK:
             # A later block may fail: the caller's weights must survive that.
             weights = {name: tensor.clone() for name, tensor in weights.items()}
@@ -76,29 +80,33 @@ class SparseNetwork:
 
     def read(self, weights: FastWeights, keys_ND: torch.Tensor) -> torch.Tensor:
         """See Network.read."""
+        if kernels.compiled is not None and self._can_compile:
+            answers_NV = np.empty((len(keys_ND), self._config.key_dim), dtype=np.float32)
+            addresses = self._addresses.address_arrays(keys_ND)
+            kernels.compiled.read_pairs(weights["rows_RV"].numpy(), *addresses, answers_NV)
+            return torch.from_numpy(answers_NV)
         return _read(weights["rows_RV"], *self._addresses.address(keys_ND))
 
 
-def _update_pair(
-    weights: FastWeights, rows_1K: Ints, activations_1K: Floats, values_1V: torch.Tensor, step_size: float
+def _step_pairs(
+    compiled: Kernels,
+    weights: FastWeights,
+    rows_NK: Ints,
+    activations_NK: Floats,
+    values_NV: torch.Tensor,
+    step_size: float,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """A block of one, without the bookkeeping of shared rows: no row is touched twice."""
-    table_RV, variance_R, device = weights["rows_RV"], weights["variance_R"], values_1V.device
-    rows_K = torch.from_numpy(rows_1K[0]).to(device)
-    variance_K = variance_R.index_select(0, rows_K).cpu()
-    gains_K = step_gains(variance_K.numpy(), np.arange(rows_1K.size)[None], activations_1K, step_size)[0]
-    # The rows are far apart in memory: they are fetched once, for the answer and for the step.
-    written_KV = table_RV.index_select(0, rows_K).float()
-    error_V = values_1V[0] - torch.from_numpy(activations_1K[0]).to(device) @ written_KV
-    loss = float(torch.dot(error_V, error_V))
-    norm = float(np.dot(gains_K, gains_K)) ** 0.5 * loss**0.5
-    if not math.isfinite(loss + norm):
+    """Before the first step all numbers are looked at: finite weights plus steps towards such values stay finite."""
+    if not float(values_NV.abs().max()) < VALUE_MAX or not 0.0 <= step_size <= 1.0:
         raise _not_finite()
-    written_KV.addr_(torch.from_numpy(gains_K).to(device), error_V)
-    table_RV.index_copy_(0, rows_K, written_KV.to(table_RV.dtype))
-    variance_R.index_copy_(0, rows_K, variance_K.to(device))
-    loss_and_norm = torch.tensor([loss, norm], device=device)
-    return loss_and_norm[:1], loss_and_norm[1:]
+    losses_N, norms_N = np.empty((2, len(rows_NK)), dtype=np.float32)
+    table_RV, variance_R = weights["rows_RV"].numpy(), weights["variance_R"].numpy()
+    done = compiled.step_pairs(
+        table_RV, variance_R, rows_NK, activations_NK, values_NV.contiguous().numpy(), losses_N, norms_N, step_size
+    )
+    if done < len(rows_NK):
+        raise _not_finite()
+    return torch.from_numpy(losses_N), torch.from_numpy(norms_N)
 
 
 def _update_block(

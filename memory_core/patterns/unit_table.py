@@ -7,13 +7,12 @@ Shapes: U units, u units ever used, D key_dim, n patterns, Q queries, S segments
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import torch
 
+from memory_core import kernels
 from memory_core.lazy_zeros import lazy_zeros
-from memory_core.patterns.key_screen import IS_AVAILABLE, WORTH_QUERIES, WORTH_UNITS, KeyScreen
+from memory_core.patterns.key_screen import WORTH_QUERIES, WORTH_UNITS, KeyScreen
 
 FREE = -1
 
@@ -24,15 +23,14 @@ class UnitTable:
     def __init__(self, units: int, key_dim: int, device: torch.device) -> None:
         self.keys_UD = lazy_zeros(units, key_dim, device=device)
         self.owner_U = np.full(units, FREE, dtype=np.int32)
-        has_screen = IS_AVAILABLE and device.type == "cpu" and units >= WORTH_UNITS
-        self.screen = KeyScreen(units, key_dim) if has_screen else None
+        is_worth_it = device.type == "cpu" and units >= WORTH_UNITS
+        self.screen = KeyScreen(kernels.compiled, units, key_dim) if kernels.compiled and is_worth_it else None
         self.used = 0
         self._free: list[int] = []
         self._sorting: tuple[np.ndarray, np.ndarray] | None = None
         # While units stand in the order of their slots, slot s owns those from starts_U1[s] to starts_U1[s + 1].
         self._starts_U1 = np.zeros(units + 1, dtype=np.int64)
         self._owners = 0
-        self._runs: _Runs | None = None
         self._is_in_order = True
 
     @property
@@ -66,8 +64,6 @@ class UnitTable:
         if self._is_in_order:
             self._owners += 1
             self._starts_U1[self._owners] = self.used
-            if needed > 1:
-                self._runs = None
 
     def replace(self, unit: int, key_D: torch.Tensor) -> None:
         """Give a unit that was used before another key."""
@@ -115,12 +111,15 @@ class UnitTable:
     def best_per_pattern(self, scores_Qu: np.ndarray) -> np.ndarray:
         """Highest score among each pattern's units: (Q, u) to (Q, n)."""
         order_w, starts_n1 = self._grouped()
-        if order_w is not None:
-            return _Runs.of(starts_n1).best(scores_Qu[:, order_w], starts_n1[:-1])
-        if self._owners == self.used:
+        if order_w is None and self._owners == self.used:
             return scores_Qu
-        self._runs = self._runs or _Runs.of(starts_n1)
-        return self._runs.best(scores_Qu, starts_n1[:-1])
+        scores_Qw = scores_Qu if order_w is None else scores_Qu.take(order_w, axis=1)
+        if kernels.compiled is None:
+            plainly_Qn: np.ndarray = np.maximum.reduceat(scores_Qw, starts_n1[:-1], axis=1)
+            return plainly_Qn
+        best_Qn = np.empty((len(scores_Qu), len(starts_n1) - 1), dtype=np.float32)
+        kernels.compiled.best_of_runs(scores_Qw, starts_n1, best_Qn)
+        return best_Qn
 
     def load(self, keys_uD: torch.Tensor, owner_u: np.ndarray) -> None:
         """Take stored units."""
@@ -128,7 +127,7 @@ class UnitTable:
         self.keys_uD.copy_(keys_uD)
         self.owner_u[:] = owner_u
         self._free = np.flatnonzero(owner_u == FREE).tolist()
-        self._sorting = self._runs = None
+        self._sorting = None
         if self.screen:
             self.screen.forget()
         starts_n = np.flatnonzero(np.diff(owner_u, prepend=FREE))
@@ -145,28 +144,6 @@ class UnitTable:
             starts_n = np.flatnonzero(np.diff(self.owner_u[order_w], prepend=FREE))
             self._sorting = (order_w, np.append(starts_n, len(order_w)))
         return self._sorting
-
-
-@dataclass(frozen=True, slots=True)
-class _Runs:
-    """Which patterns own a second unit, a third, ..., given where the run of each begins and the last one ends."""
-
-    with_another: tuple[np.ndarray, ...]
-
-    @classmethod
-    def of(cls, starts_n1: np.ndarray) -> _Runs:
-        lengths_n = np.diff(starts_n1)
-        longest = int(lengths_n.max(initial=1))
-        return cls(tuple(np.flatnonzero(lengths_n > place) for place in range(1, longest)))
-
-    def best(self, scores_Qu: np.ndarray, starts_n: np.ndarray) -> np.ndarray:
-        """Highest score of each run of columns, (Q, n)."""
-        # With "clip" NumPy does not look for places out of bounds, of which there are none: a third of the time.
-        best_Qn = scores_Qu.take(starts_n, axis=1, mode="clip")
-        for place, slots_m in enumerate(self.with_another, start=1):
-            others_Qm = scores_Qu.take(starts_n[slots_m] + place, axis=1, mode="clip")
-            best_Qn[:, slots_m] = np.maximum(best_Qn.take(slots_m, axis=1, mode="clip"), others_Qm)
-        return best_Qn
 
 
 def pool_keys(keys_SD: torch.Tensor, count: int) -> torch.Tensor:

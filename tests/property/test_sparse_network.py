@@ -8,7 +8,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from memory_core.networks.product_keys import ProductKeys
-from memory_core.networks.row_choice import SortedChoice, choose_rows
 from memory_core.networks.sparse import SparseNetwork
 from memory_core.networks.sparse_reference import update_one
 from tests.unit.networks.pairs import DEVICES, copy_of, pairs, small_config, unit_rows
@@ -45,15 +44,6 @@ def test_two_chunks_equal_one(device: str, cut: int, seed: int) -> None:
     halves, _, _ = network.update(halves, keys_ND[cut:], values_NV[cut:], 1.0)
     for name, tensor in whole.items():
         torch.testing.assert_close(tensor, halves[name], rtol=1e-4, atol=1e-5)
-
-
-@pytest.mark.parametrize(("heads", "side", "count"), [(1, 2, 3), (2, 3, 9), (4, 6, 4), (16, 32, 8), (1, 7, 20)])
-def test_the_sorted_choice_of_rows_equals_topk(heads: int, side: int, count: int) -> None:
-    scores_NH2S = unit_rows(40, 5, heads * 2 * side).view(40, heads, 2, side)
-    rows_NHP, best_NHP = SortedChoice(heads, side, count)(scores_NH2S.numpy())
-    expected_rows_NHP, expected_best_NHP = choose_rows(scores_NH2S, count)
-    assert rows_NHP.tolist() == expected_rows_NHP.tolist()
-    torch.testing.assert_close(torch.from_numpy(best_NHP), expected_best_NHP, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("device", DEVICES)

@@ -36,7 +36,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_wheels_name_has_the_one_version(wheel: Path) -> None:
-    assert wheel.name == f"neural_memory-{memory_core.__version__}-py3-none-any.whl"
+    assert wheel.name.startswith(f"neural_memory-{memory_core.__version__}-cp311-abi3-")
 
 
 def test_the_wheel_works_in_an_empty_environment(wheel: Path, tmp_path: Path) -> None:

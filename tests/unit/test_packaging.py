@@ -79,7 +79,7 @@ def test_files_that_are_no_python_are_packaged(project: dict[str, Any]) -> None:
         path.suffix[1:]
         for package in ("memory_core", "cluster", "deployments")
         for path in (ROOT / package).rglob("*.*")
-        if path.is_file() and path.suffix not in {".py", ".pyc"}
+        if path.is_file() and path.suffix not in {".py", ".pyc", ".so"}
     }
     assert present - packaged == set()
 

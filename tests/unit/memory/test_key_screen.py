@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from memory_core import engine
+from memory_core import engine, kernels
 from memory_core.ids import MemoryName, Seq
 from memory_core.patterns import unit_table
-from memory_core.patterns.key_screen import IS_AVAILABLE, KeyScreen
+from memory_core.patterns.key_screen import KeyScreen
 from memory_core.patterns.unit_table import UnitTable
 from memory_core.results import InferOptions, ObserveOutcome
 from memory_core.state import MemoryState
@@ -24,7 +24,7 @@ TEXTS = [
     for when in ("at nine", "in spring", "on Tuesday")
 ]
 
-pytestmark = pytest.mark.skipif(not IS_AVAILABLE, reason="this processor multiplies no eight-bit keys")
+pytestmark = pytest.mark.skipif(kernels.compiled is None, reason="needs the compiled kernels")
 
 
 def unit_keys(count: int, key_dim: int, seed: int) -> torch.Tensor:
@@ -35,7 +35,8 @@ def unit_keys(count: int, key_dim: int, seed: int) -> torch.Tensor:
 @pytest.mark.parametrize("key_dim", [64, 384])
 @pytest.mark.parametrize("queries", [1, 3])
 def test_no_score_is_off_by_more_than_is_said(key_dim: int, queries: int) -> None:
-    keys_UD, screen = unit_keys(900, key_dim, 1), KeyScreen(900, key_dim)
+    assert kernels.compiled is not None
+    keys_UD, screen = unit_keys(900, key_dim, 1), KeyScreen(kernels.compiled, 900, key_dim)
     # Queries of any length; some are keys, whose score is the largest there is.
     queries_QD = torch.cat([3.0 * keys_UD[7:8], unit_keys(queries - 1, key_dim, 2)])
     for used in (500, 900):

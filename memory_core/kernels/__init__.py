@@ -1,0 +1,72 @@
+"""Loops of the core that are compiled from C: what NumPy and PyTorch would spend on calls and on memory read twice.
+
+``compiled`` is the module, or None where there was no compiler when this package was installed. Everything works
+without it, only slower: each caller has a plain form, which CUDA and other number types run too and tests compare with.
+The loops take and fill contiguous NumPy arrays of the types below, and raise ValueError where their sizes do not fit.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Protocol, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+Ints = NDArray[np.int64]
+
+CHOSEN_MAX = 256
+"""More rows a head than this are chosen by the plain form."""
+
+
+class Kernels(Protocol):
+    """What the compiled module offers; shapes as in the callers named."""
+
+    def scan_codes(self, queries_QD: Floats, codes_UD: NDArray[np.int8], scale_U: Floats, scores_QU: Floats) -> None:
+        """Products of queries with keys in eight bits (``patterns.key_screen``)."""
+
+    def code_keys(self, keys_ND: Floats, codes_ND: NDArray[np.int8], scale_N: Floats) -> None:
+        """Keys in eight bits and what a step of them is worth (``patterns.key_screen``)."""
+
+    def best_of_runs(self, scores_Qu: Floats, starts_n1: Ints, best_Qn: Floats) -> None:
+        """Highest score of each run of units (``patterns.unit_table``)."""
+
+    def highest_of_rows(self, scores_PX: Floats, columns_PK: Ints) -> None:
+        """Columns of the highest scores of each row, ascending (``patterns.highest``)."""
+
+    def choose_rows(self, scores_NH2S: Floats, rows_NHP: Ints, activations_NHP: Floats) -> None:
+        """Rows of an address and their activations, of unit norm a key (``networks.product_keys``)."""
+
+    def step_pairs(  # noqa: PLR0913, PLR0917
+        self,
+        table_RV: Floats,
+        variance_R: Floats,
+        rows_NK: Ints,
+        activations_NK: Floats,
+        values_NV: Floats,
+        losses_N: Floats,
+        norms_N: Floats,
+        step_size: float,
+    ) -> int:
+        """Learn pairs one after the other; how many, fewer than all when a number is not finite
+        (``networks.sparse``)."""
+
+    def read_pairs(self, table_RV: Floats, rows_NK: Ints, activations_NK: Floats, answers_NV: Floats) -> None:
+        """What the fast weights answer (``networks.sparse``)."""
+
+    def value_codes(self, pattern_ids_N: Ints, seed: int, codes_NV: Floats) -> None:
+        """Codes of patterns (``networks.codes``)."""
+
+    def code_matches(self, pattern_ids_N: Ints, seed: int, value_V: Floats, matches_N: Floats) -> None:
+        """Products of a value with codes (``networks.codes``)."""
+
+
+def _load() -> Kernels | None:
+    try:
+        return cast(Kernels, import_module("memory_core.kernels._compiled"))
+    except ImportError:
+        return None
+
+
+compiled: Kernels | None = _load()

@@ -1,0 +1,65 @@
+/* What the compiled loops share: how they are built for several processors at once, and vectors of sixteen numbers. */
+#ifndef NEURAL_MEMORY_KERNELS_H
+#define NEURAL_MEMORY_KERNELS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* One copy of a loop for AVX-512, one for AVX2 and one for any processor; the loader chooses (GNU ifunc). */
+#if defined(__x86_64__) && defined(__GLIBC__) && defined(__GNUC__) && !defined(__clang__) && __GNUC__ >= 12
+#define FOR_X86
+#define FOR_EACH_PROCESSOR __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+#else
+#define FOR_EACH_PROCESSOR
+#endif
+
+#define LANES 16
+/* More rows a head than this are chosen by the plain form. */
+#define CHOSEN_MAX 256
+
+typedef float floats_t __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
+
+/* The sum of sixteen numbers, by halves. */
+static inline float sum_of(floats_t lanes) {
+    typedef float eight_t __attribute__((vector_size(32)));
+    typedef float four_t __attribute__((vector_size(16)));
+    union {
+        floats_t all;
+        eight_t halves[2];
+    } wide = {lanes};
+    union {
+        eight_t all;
+        four_t halves[2];
+    } narrow = {wide.halves[0] + wide.halves[1]};
+    four_t four = narrow.halves[0] + narrow.halves[1];
+    return (four[0] + four[2]) + (four[1] + four[3]);
+}
+
+/* Shapes as in the Python that calls: Q queries, U units, D key_dim, N pairs, K active rows, V value_dim, H heads. */
+
+void scan_codes(const float *queries_QD, const int8_t *codes_UD, const float *scale_U, float *scores_QU, size_t queries,
+                size_t units, size_t dim);
+
+void code_keys(const float *keys_ND, int8_t *codes_ND, float *scale_N, size_t count, size_t dim);
+
+void best_of_runs(const float *scores_Qu, const int64_t *starts_n1, float *best_Qn, size_t queries, size_t units,
+                  size_t patterns);
+
+void highest_of_rows(const float *scores_PX, int64_t *columns_PK, size_t rows, size_t width, size_t count);
+
+void choose_rows(const float *scores_NH2S, int64_t *rows_NHP, float *activations_NHP, size_t keys, size_t heads,
+                 size_t side, size_t count);
+
+/* The number of pairs that were learned: fewer than all when a step was not finite. */
+size_t step_pairs(float *table_RV, float *variance_R, const int64_t *rows_NK, const float *activations_NK,
+                  const float *values_NV, float *losses_N, float *norms_N, const size_t shape_NKV[3], float step_size,
+                  float *scratch_2V);
+
+void read_pairs(const float *table_RV, const int64_t *rows_NK, const float *activations_NK, float *answers_NV,
+                const size_t shape_NKV[3]);
+
+void value_codes(const int64_t *ids_N, uint64_t seed, float *codes_NV, size_t count, size_t dim);
+
+void code_matches(const int64_t *ids_N, uint64_t seed, const float *value_V, float *matches_N, size_t count, size_t dim);
+
+#endif

@@ -1,0 +1,125 @@
+/* Products with very many keys, and the highest of what they give. See key_screen.py, unit_table.py, highest.py. */
+#include <float.h>
+#include <math.h>
+
+#include "kernels.h"
+
+#define CODE_MAX 127.0f
+/* Bytes of codes that are fetched before they are needed. */
+#define FETCHED_AHEAD 2048
+/* Keys that share what is loaded of a query. */
+#define TOGETHER 4
+
+/* The same loop for each kind of processor: the compiler does not find these conversions by itself. */
+#define SCAN scan_codes_plain
+static inline floats_t widened(const int8_t *codes) {
+    floats_t numbers;
+    for (int lane = 0; lane < LANES; lane++) numbers[lane] = (float)codes[lane];
+    return numbers;
+}
+#define WIDENED widened
+#include "scan_loop.h"
+
+#ifdef FOR_X86
+#include <immintrin.h>
+#pragma GCC push_options
+#pragma GCC target("arch=x86-64-v3")
+#define SCAN scan_codes_v3
+static inline floats_t widened_v3(const int8_t *codes) {
+    __m128i raw = _mm_loadu_si128((const __m128i *)codes);
+    union {
+        __m256 halves[2];
+        floats_t whole;
+    } numbers = {{_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(raw)),
+                  _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_srli_si128(raw, LANES / 2)))}};
+    return numbers.whole;
+}
+#define WIDENED widened_v3
+#include "scan_loop.h"
+#pragma GCC pop_options
+#pragma GCC push_options
+#pragma GCC target("arch=x86-64-v4")
+#define SCAN scan_codes_v4
+static inline floats_t widened_v4(const int8_t *codes) {
+    return (floats_t)_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)codes)));
+}
+#define WIDENED widened_v4
+#include "scan_loop.h"
+#pragma GCC pop_options
+#endif
+
+void scan_codes(const float *queries_QD, const int8_t *codes_UD, const float *scale_U, float *scores_QU, size_t queries,
+                size_t units, size_t dim) {
+    void (*scan)(const float *, const int8_t *, const float *, float *, size_t, size_t, size_t) = scan_codes_plain;
+#ifdef FOR_X86
+    if (__builtin_cpu_supports("x86-64-v4"))
+        scan = scan_codes_v4;
+    else if (__builtin_cpu_supports("x86-64-v3"))
+        scan = scan_codes_v3;
+#endif
+    scan(queries_QD, codes_UD, scale_U, scores_QU, queries, units, dim);
+}
+
+FOR_EACH_PROCESSOR
+void code_keys(const float *keys_ND, int8_t *codes_ND, float *scale_N, size_t count, size_t dim) {
+    for (size_t row = 0; row < count; row++) {
+        const float *key_D = keys_ND + row * dim;
+        float largest = 0.0f;
+        for (size_t place = 0; place < dim; place++) {
+            float size = fabsf(key_D[place]);
+            largest = size > largest ? size : largest;
+        }
+        float scale = largest / CODE_MAX > FLT_MIN ? largest / CODE_MAX : FLT_MIN;
+        for (size_t place = 0; place < dim; place++) codes_ND[row * dim + place] = (int8_t)rintf(key_D[place] / scale);
+        scale_N[row] = scale;
+    }
+}
+
+void best_of_runs(const float *scores_Qu, const int64_t *starts_n1, float *best_Qn, size_t queries, size_t units,
+                  size_t patterns) {
+    for (size_t query = 0; query < queries; query++) {
+        const float *scores_u = scores_Qu + query * units;
+        float *best_n = best_Qn + query * patterns;
+        for (size_t pattern = 0; pattern < patterns; pattern++) {
+            float best = scores_u[starts_n1[pattern]];
+            for (int64_t unit = starts_n1[pattern] + 1; unit < starts_n1[pattern + 1]; unit++)
+                best = scores_u[unit] > best ? scores_u[unit] : best;
+            best_n[pattern] = best;
+        }
+    }
+}
+
+static inline int any_above(const float *scores, float floor) {
+    int found = 0;
+    for (int lane = 0; lane < LANES; lane++) found |= scores[lane] > floor;
+    return found;
+}
+
+/* Keeps the best so far in order of their score; of equal ones those that come first. */
+FOR_EACH_PROCESSOR
+void highest_of_rows(const float *scores_PX, int64_t *columns_PK, size_t rows, size_t width, size_t count) {
+    for (size_t row = 0; row < rows; row++) {
+        const float *scores_X = scores_PX + row * width;
+        int64_t *columns_K = columns_PK + row * count;
+        size_t kept = 0;
+        float floor = 0.0f;
+        for (size_t column = 0; column < width; column++) {
+            if (kept == count) {
+                while (column + LANES <= width && !any_above(scores_X + column, floor)) column += LANES;
+                if (column >= width) break;
+                if (!(scores_X[column] > floor)) continue;
+            }
+            float score = scores_X[column];
+            size_t place = kept < count ? kept++ : count - 1;
+            for (; place > 0 && scores_X[columns_K[place - 1]] < score; place--) columns_K[place] = columns_K[place - 1];
+            columns_K[place] = (int64_t)column;
+            floor = scores_X[columns_K[kept - 1]];
+        }
+        for (size_t place = 1; place < count; place++) { /* ascending by column */
+            int64_t column = columns_K[place];
+            size_t before = place;
+            for (; before > 0 && columns_K[before - 1] > column; before--) columns_K[before] = columns_K[before - 1];
+            columns_K[before] = column;
+        }
+    }
+}
