@@ -21,7 +21,8 @@ from memory_core.errors import InvalidInput, LearningFailed, ReadOnly, Saturated
 from memory_core.ids import PatternId, Seq
 from memory_core.networks.codes import value_codes
 from memory_core.networks.learned_gates import learned_parameters
-from memory_core.patterns.novelty import CANDIDATES, Comparison, Near, Novelties
+from memory_core.patterns.compiled_novelty import AnyComparison, compare
+from memory_core.patterns.novelty import CANDIDATES, Near, Novelties
 from memory_core.patterns.passages import group_passages
 from memory_core.patterns.word_table import WordId, words_of_text
 from memory_core.results import EncodedObservation, Exemplar, ObserveOutcome
@@ -105,7 +106,7 @@ class _Chunk:
         bank.crowd(comparison.nearest_neighbours(slots, recruits_P, bank.count))
         self._flush()
 
-    def _compare(self) -> Comparison:
+    def _compare(self) -> AnyComparison:
         """Similarities are means over a passage's segments of the best cosine with a pattern or another passage."""
         state = self._state
         sizes = [passage.segments for passage in self._passages]
@@ -113,16 +114,16 @@ class _Chunk:
         words = [passage.words for passage in self._passages]
         if len(sizes) == 1:
             near = Near(*state.near_patterns(keys_SD, CANDIDATES))
-            return Comparison(state.bank, state.words, words, sizes, near)
+            return compare(state.bank, state.words, words, sizes, near)
         known_Pn, among_PP = state.similarity(keys_SD), (keys_SD @ keys_SD.T).cpu().numpy()
         if len(keys_SD) > len(sizes):
             starts_P = np.cumsum([0, *sizes[:-1]])
             known_Pn = _means(known_Pn, starts_P, sizes)
             among_PP = _means(np.maximum.reduceat(among_PP, starts_P, axis=1), starts_P, sizes)
         everything = Near(np.arange(state.bank.count), known_Pn)
-        return Comparison(state.bank, state.words, words, sizes, everything, among_PP)
+        return compare(state.bank, state.words, words, sizes, everything, among_PP)
 
-    def _settle(self, comparison: Comparison) -> tuple[Novelties, np.ndarray]:
+    def _settle(self, comparison: AnyComparison) -> tuple[Novelties, np.ndarray]:
         """Novelty of each passage and whether it becomes a pattern.
 
         A passage depends on those before it only, so judging all at once under an assumption settles one more of them
@@ -132,7 +133,7 @@ class _Chunk:
         while True:
             novelties = comparison.judge(recruits_P)
             decided_P = self._decide(novelties)
-            if np.array_equal(decided_P[:-1], recruits_P[:-1]):
+            if np.array_equal(decided_P, recruits_P):
                 return novelties, decided_P
             recruits_P = decided_P
 

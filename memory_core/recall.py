@@ -18,8 +18,9 @@ from memory_core.encoding.words import analyze
 from memory_core.errors import InvalidInput
 from memory_core.ids import MemoryName, PatternId
 from memory_core.patterns.channels import ChannelScores, score_patterns
+from memory_core.patterns.compiled_novelty import compare
 from memory_core.patterns.highest import highest_of
-from memory_core.patterns.novelty import CANDIDATES, Comparison, Near, explained_share, surprising_words
+from memory_core.patterns.novelty import CANDIDATES, Near, explained_share, surprising_words
 from memory_core.patterns.passages import group_passages
 from memory_core.patterns.relevance import most_relevant_first
 from memory_core.patterns.unit_table import mean_row, pool_keys
@@ -60,7 +61,7 @@ def surprise(state: MemoryState, memory: MemoryName, encoded: EncodedText, domai
     spans = [(encoded.spans[passage[0]][0], encoded.spans[passage[-1]][1]) for passage in passages]
     spoken = [analyze(encoded.text[start:end], state.config.language) for start, end in spans]
     near = _near(state, keys_SD, passages, domain)
-    comparison = Comparison(
+    comparison = compare(
         state.bank, state.words, [word_ids(words) for words in spoken], [len(passage) for passage in passages], near
     )
     found = comparison.judge(np.zeros(len(passages), dtype=bool))

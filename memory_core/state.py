@@ -22,11 +22,9 @@ from memory_core.networks.network import FastWeights, Network
 from memory_core.networks.variants import open_network
 from memory_core.patterns.bank import COLUMNS, PatternBank
 from memory_core.patterns.exemplars import pack_exemplars, unpack_exemplars
-from memory_core.patterns.highest import highest_of
 from memory_core.patterns.precision import Precision, unit_rows
 from memory_core.patterns.speakers import Speakers
 from memory_core.patterns.transitions import TABLES, Transitions
-from memory_core.patterns.unit_table import mean_row
 from memory_core.patterns.word_table import WordTable
 from memory_core.results import CHANNELS, Exemplar
 
@@ -125,16 +123,7 @@ class MemoryState:
 
         Among them are the ``count`` nearest and those whose ``crowding`` it exceeds.
         """
-        units = self.bank.units
-        screen = units.screen_for(len(keys_SD))
-        if screen is None:
-            return np.arange(self.bank.count), mean_row(self.similarity(keys_SD))[None]
-        nearly_n = mean_row(units.best_per_pattern(screen.scores(keys_SD, units.keys_uD)))
-        error = screen.error(keys_SD)
-        of_nearest = nearly_n[highest_of(nearly_n, count)].min() - error
-        floor_n = np.minimum(self.bank.column("crowding_U"), of_nearest)
-        near_k = np.flatnonzero(nearly_n >= floor_n - error)
-        return near_k, mean_row(units.scores_of(near_k, keys_SD))[None]
+        return self.bank.units.near(keys_SD, self.bank.column("crowding_U"), count)
 
     def address_keys(self, keys_ND: torch.Tensor) -> torch.Tensor:
         """Keys as the fast weights see them: centred by a mean that is frozen early, unit norm."""

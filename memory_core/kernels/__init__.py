@@ -35,6 +35,53 @@ class Kernels(Protocol):
     def highest_of_rows(self, scores_PX: Floats, columns_PK: Ints) -> None:
         """Columns of the highest scores of each row, ascending (``patterns.highest``)."""
 
+    def near_patterns(  # noqa: PLR0913, PLR0917
+        self,
+        queries_QD: Floats,
+        codes_uD: NDArray[np.int8],
+        scale_u: Floats,
+        keys_uD: Floats,
+        starts_n1: Ints,
+        order_w: Ints | None,
+        crowding_n: Floats,
+        count: int,
+        error: float,
+        slots_n: Ints,
+        cosine_n: Floats,
+    ) -> int:
+        """How many patterns the queries may be near to; which, and how near (``patterns.unit_table``)."""
+
+    def judge_passages(  # noqa: PLR0913, PLR0917
+        self,
+        cosine_Pk: Floats,
+        slots_k: Ints,
+        among_PP: Floats | None,
+        patterns: int,
+        segments_P: NDArray[np.int32],
+        segments_U: NDArray[np.int32],
+        crowding_U: Floats,
+        index_UW: NDArray[np.int32],
+        frequency_V: NDArray[np.int32],
+        is_content_V: NDArray[np.bool_],
+        slot_count: int,
+        said_P1: Ints,
+        said_E: Ints,
+        kept_P1: Ints,
+        kept_E: Ints,
+        index_L: Ints,
+        is_content_L: NDArray[np.bool_],
+        recruits_P: NDArray[np.bool_],
+        score_P: NDArray[np.float64],
+        nearest_P: Ints,
+        similarity_P: NDArray[np.float64],
+        near_k: Floats,
+        crowding_P: Floats,
+    ) -> None:
+        """Novelty of passages, each judged at its turn (``patterns.compiled_novelty``).
+
+        near_k, crowding_P: how near the passages that became patterns came to each pattern, and to one another.
+        """
+
     def choose_rows(self, scores_NH2S: Floats, rows_NHP: Ints, activations_NHP: Floats) -> None:
         """Rows of an address and their activations, of unit norm a key (``networks.product_keys``)."""
 

@@ -62,4 +62,39 @@ void value_codes(const int64_t *ids_N, uint64_t seed, float *codes_NV, size_t co
 
 void code_matches(const int64_t *ids_N, uint64_t seed, const float *value_V, float *matches_N, size_t count, size_t dim);
 
+#define CANDIDATES 8
+
+/* Passages, the patterns they may be near to, and what both say; n patterns, k near, P passages, V and L words. */
+typedef struct {
+    size_t passages, near, vocabulary, distinct, words_per_slot;
+    int64_t patterns, slot_count;
+    const float *cosine_Pk, *among_PP, *crowding_U;
+    const int64_t *slots_k, *said_P1, *said_E, *kept_P1, *kept_E, *index_L;
+    const int32_t *segments_P, *segments_U, *index_UW, *frequency_V;
+    const uint8_t *is_content_V, *is_content_L, *recruits_P;
+    double *score_P, *similarity_P;
+    int64_t *nearest_P;
+    float *near_k, *crowding_P;
+} judging_t;
+
+/* Room to work in: of each word learned its number here, how often it became more frequent, whether it is said. */
+typedef struct {
+    int32_t *number_V, *more_L;
+    uint8_t *is_said_L;
+} judging_room_t;
+
+void judge_passages(const judging_t *told, const judging_room_t *room);
+
+/* Units of n patterns: where the run of each begins, in the order of ``order_w`` (NULL: as they stand). */
+typedef struct {
+    const float *keys_UD, *scale_U, *crowding_n;
+    const int8_t *codes_UD;
+    const int64_t *starts_n1, *order_w;
+    size_t units, patterns, dim;
+} near_t;
+
+/* How many patterns the queries may be near to; ``scores_Qu`` and ``nearly_n`` are room to work in. */
+size_t near_patterns(const near_t *units, const float *queries_QD, size_t queries, size_t count, float error,
+                     float *scores_Qu, float *nearly_n, int64_t *slots_n, float *cosine_n);
+
 #endif

@@ -4,7 +4,7 @@
 
 #include "kernels.h"
 
-#define ARRAYS_MAX 8
+#define ARRAYS_MAX 24
 
 /* Arrays of one call, given back together. */
 typedef struct {
@@ -209,10 +209,126 @@ static PyObject *py_code_matches(PyObject *module, PyObject *const *args, Py_ssi
     return finish(&arrays, is_done);
 }
 
+static PyObject *py_near_patterns(PyObject *module, PyObject *const *args, Py_ssize_t given) {
+    arrays_t arrays = {.count = 0};
+    Py_buffer *queries, *codes, *scale, *keys, *starts, *order = NULL, *crowding, *slots, *cosine;
+    float *room = NULL;
+    size_t found = 0;
+    long count = 0;
+    double error = 0.0;
+    int is_done =
+        wants(given, 11) && (queries = FLOATS(0, 2)) && (codes = take(&arrays, args[1], 2, 1, 0)) &&
+        (scale = FLOATS(2, 1)) && (keys = FLOATS(3, 2)) && (starts = NUMBERS(4, 1)) &&
+        (args[5] == Py_None || (order = NUMBERS(5, 1))) && (crowding = FLOATS(6, 1)) &&
+        ((count = PyLong_AsLong(args[7])) != -1 || !PyErr_Occurred()) &&
+        ((error = PyFloat_AsDouble(args[8])) != -1.0 || !PyErr_Occurred()) && (slots = NUMBERS_TO_WRITE(9, 1)) &&
+        (cosine = FLOATS_TO_WRITE(10, 1)) &&
+        fits(SIZE(queries, 0) > 0 && SIZE(queries, 1) == SIZE(codes, 1) && SIZE(keys, 0) == SIZE(codes, 0) &&
+                 SIZE(keys, 1) == SIZE(codes, 1) && SIZE(scale, 0) == SIZE(codes, 0) && count > 0 &&
+                 SIZE(starts, 0) > 1 && SIZE(crowding, 0) == SIZE(starts, 0) - 1 &&
+                 SIZE(slots, 0) == SIZE(crowding, 0) && SIZE(cosine, 0) == SIZE(crowding, 0),
+             "queries, codes, keys, starts and what is asked for do not fit together") &&
+        are_runs(starts->buf, SIZE(starts, 0), order ? SIZE(order, 0) : SIZE(codes, 0)) &&
+        (!order || all_below(order->buf, SIZE(order, 0), SIZE(codes, 0))) &&
+        ((room = PyMem_Malloc(sizeof(float) * (size_t)(SIZE(queries, 0) * SIZE(codes, 0) + SIZE(crowding, 0)))) ||
+         PyErr_NoMemory());
+    if (is_done) {
+        near_t units = {keys->buf, scale->buf, crowding->buf, codes->buf, starts->buf, order ? order->buf : NULL,
+                        (size_t)SIZE(codes, 0), (size_t)SIZE(crowding, 0), (size_t)SIZE(codes, 1)};
+        Py_BEGIN_ALLOW_THREADS
+        found = near_patterns(&units, queries->buf, (size_t)SIZE(queries, 0), (size_t)count, (float)error, room,
+                              room + SIZE(queries, 0) * SIZE(codes, 0), slots->buf, cosine->buf);
+        Py_END_ALLOW_THREADS
+    }
+    PyMem_Free(room);
+    give_back(&arrays);
+    return is_done ? PyLong_FromSize_t(found) : NULL;
+}
+
+/* Every word of a passage is one of L, and the passages lie behind one another. */
+static int are_said(const Py_buffer *ends_P1, const Py_buffer *numbers_E, Py_ssize_t passages, Py_ssize_t distinct) {
+    const int64_t *ends = ends_P1->buf;
+    int is_so = SIZE(ends_P1, 0) == passages + 1 && ends[0] == 0 && ends[passages] == SIZE(numbers_E, 0);
+    for (Py_ssize_t place = 0; is_so && place < passages; place++) is_so &= ends[place] <= ends[place + 1];
+    return fits(is_so, "the words do not fit the passages") && all_below(numbers_E->buf, SIZE(numbers_E, 0), distinct);
+}
+
+/* Passages that became patterns are compared with one another. */
+static int any_flag(const Py_buffer *flags) {
+    const uint8_t *flag = flags->buf;
+    int is_any = 0;
+    for (Py_ssize_t place = 0; place < SIZE(flags, 0); place++) is_any |= flag[place];
+    return is_any;
+}
+
+#define NUMBERS_32(place, dims) take(&arrays, args[place], dims, sizeof(int32_t), 0)
+#define FLAGS(place) take(&arrays, args[place], 1, 1, 0)
+
+/* (cosine_Pk, slots_k, among_PP or None, patterns, segments_P, segments_U, crowding_U, index_UW, frequency_V,
+ * is_content_V, slot_count, said_P1, said_E, kept_P1, kept_E, index_L, is_content_L, recruits_P, score_P, nearest_P,
+ * similarity_P, near_k, crowding_P) */
+static PyObject *py_judge_passages(PyObject *module, PyObject *const *args, Py_ssize_t given) {
+    arrays_t arrays = {.count = 0};
+    Py_buffer *cosine = NULL, *slots = NULL, *among = NULL, *segments_P = NULL, *segments_U = NULL, *crowding_U = NULL;
+    Py_buffer *index_UW = NULL, *frequency = NULL, *is_content_V = NULL, *said = NULL, *said_words = NULL, *kept = NULL;
+    Py_buffer *kept_words = NULL, *index_L = NULL, *is_content_L = NULL, *recruits = NULL, *score = NULL, *nearest = NULL;
+    Py_buffer *similarity = NULL, *near = NULL, *crowding_P = NULL;
+    long long patterns = 0, slot_count = 0;
+    char *room = NULL;
+    int is_done =
+        wants(given, 23) && (cosine = FLOATS(0, 2)) && (slots = NUMBERS(1, 1)) &&
+        (args[2] == Py_None || (among = FLOATS(2, 2))) &&
+        ((patterns = PyLong_AsLongLong(args[3])) != -1 || !PyErr_Occurred()) && (segments_P = NUMBERS_32(4, 1)) &&
+        (segments_U = NUMBERS_32(5, 1)) && (crowding_U = FLOATS(6, 1)) && (index_UW = NUMBERS_32(7, 2)) &&
+        (frequency = NUMBERS_32(8, 1)) && (is_content_V = FLAGS(9)) &&
+        ((slot_count = PyLong_AsLongLong(args[10])) != -1 || !PyErr_Occurred()) && (said = NUMBERS(11, 1)) &&
+        (said_words = NUMBERS(12, 1)) && (kept = NUMBERS(13, 1)) && (kept_words = NUMBERS(14, 1)) &&
+        (index_L = NUMBERS(15, 1)) && (is_content_L = FLAGS(16)) && (recruits = FLAGS(17)) &&
+        (score = take(&arrays, args[18], 1, sizeof(double), PyBUF_WRITABLE)) && (nearest = NUMBERS_TO_WRITE(19, 1)) &&
+        (similarity = take(&arrays, args[20], 1, sizeof(double), PyBUF_WRITABLE)) && (near = FLOATS_TO_WRITE(21, 1)) &&
+        (crowding_P = FLOATS_TO_WRITE(22, 1));
+    Py_ssize_t passages = is_done ? SIZE(cosine, 0) : 0;
+    is_done =
+        is_done &&
+        fits(SIZE(slots, 0) == SIZE(cosine, 1) && SIZE(near, 0) == SIZE(cosine, 1) && (among || passages == 1 || !any_flag(recruits)) &&
+                 (!among || (SIZE(among, 0) == passages && SIZE(among, 1) == passages)) &&
+                 SIZE(segments_P, 0) == passages && SIZE(recruits, 0) == passages && SIZE(score, 0) == passages &&
+                 SIZE(nearest, 0) == passages && SIZE(similarity, 0) == passages && SIZE(crowding_P, 0) == passages,
+             "the passages do not fit together") &&
+        fits(patterns >= 0 && patterns <= SIZE(segments_U, 0) && SIZE(crowding_U, 0) == SIZE(segments_U, 0) &&
+                 SIZE(index_UW, 0) == SIZE(segments_U, 0) && SIZE(is_content_V, 0) == SIZE(frequency, 0) &&
+                 slot_count >= 0 && SIZE(is_content_L, 0) == SIZE(index_L, 0),
+             "the patterns and their words do not fit together") &&
+        all_below(slots->buf, SIZE(slots, 0), patterns) && all_below(index_L->buf, SIZE(index_L, 0), SIZE(frequency, 0)) &&
+        are_said(said, said_words, passages, SIZE(index_L, 0)) && are_said(kept, kept_words, passages, SIZE(index_L, 0)) &&
+        ((room = PyMem_Malloc((size_t)SIZE(frequency, 0) * sizeof(int32_t) +
+                              (size_t)SIZE(index_L, 0) * (sizeof(int32_t) + sizeof(uint8_t)))) ||
+         PyErr_NoMemory());
+    if (is_done) {
+        judging_t told = {.passages = (size_t)passages, .near = (size_t)SIZE(cosine, 1),
+                          .vocabulary = (size_t)SIZE(frequency, 0), .distinct = (size_t)SIZE(index_L, 0),
+                          .words_per_slot = (size_t)SIZE(index_UW, 1), .patterns = patterns, .slot_count = slot_count,
+                          .cosine_Pk = cosine->buf, .among_PP = among ? among->buf : NULL, .crowding_U = crowding_U->buf,
+                          .slots_k = slots->buf, .said_P1 = said->buf, .said_E = said_words->buf, .kept_P1 = kept->buf,
+                          .kept_E = kept_words->buf, .index_L = index_L->buf, .segments_P = segments_P->buf,
+                          .segments_U = segments_U->buf, .index_UW = index_UW->buf, .frequency_V = frequency->buf,
+                          .is_content_V = is_content_V->buf, .is_content_L = is_content_L->buf,
+                          .recruits_P = recruits->buf, .score_P = score->buf, .similarity_P = similarity->buf,
+                          .nearest_P = nearest->buf, .near_k = near->buf, .crowding_P = crowding_P->buf};
+        int32_t *numbers = (int32_t *)room;
+        judging_room_t rooms = {numbers, numbers + told.vocabulary, (uint8_t *)(numbers + told.vocabulary + told.distinct)};
+        Py_BEGIN_ALLOW_THREADS
+        judge_passages(&told, &rooms);
+        Py_END_ALLOW_THREADS
+    }
+    PyMem_Free(room);
+    return finish(&arrays, is_done);
+}
+
 #define FUNCTION(name) {#name, (PyCFunction)(void (*)(void))py_##name, METH_FASTCALL, NULL}
 
 static PyMethodDef functions[] = {
-    FUNCTION(scan_codes), FUNCTION(code_keys), FUNCTION(best_of_runs), FUNCTION(highest_of_rows), FUNCTION(choose_rows), FUNCTION(step_pairs),
+    FUNCTION(scan_codes), FUNCTION(code_keys), FUNCTION(near_patterns), FUNCTION(judge_passages), FUNCTION(best_of_runs), FUNCTION(highest_of_rows), FUNCTION(choose_rows), FUNCTION(step_pairs),
     FUNCTION(read_pairs), FUNCTION(value_codes),  FUNCTION(code_matches),    {NULL, NULL, 0, NULL},
 };
 

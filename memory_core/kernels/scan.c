@@ -123,3 +123,60 @@ void highest_of_rows(const float *scores_PX, int64_t *columns_PK, size_t rows, s
         }
     }
 }
+
+static inline float product(const float *one_D, const float *other_D, size_t dim) {
+    floats_t sums = {0};
+    size_t place = 0;
+    for (; place + LANES <= dim; place += LANES) sums += *(const floats_t *)(one_D + place) * *(const floats_t *)(other_D + place);
+    float total = sum_of(sums);
+    for (; place < dim; place++) total += one_D[place] * other_D[place];
+    return total;
+}
+
+/* Mean over the queries of the best cosine with a unit of one pattern. */
+static inline float cosine_with(const near_t *units, size_t pattern, const float *queries_QD, size_t queries) {
+    float total = 0.0f;
+    for (size_t query = 0; query < queries; query++) {
+        float best = -INFINITY;
+        for (int64_t place = units->starts_n1[pattern]; place < units->starts_n1[pattern + 1]; place++) {
+            size_t unit = (size_t)(units->order_w ? units->order_w[place] : place);
+            float score = product(queries_QD + query * units->dim, units->keys_UD + unit * units->dim, units->dim);
+            best = score > best ? score : best;
+        }
+        total += best;
+    }
+    return total / (float)queries;
+}
+
+FOR_EACH_PROCESSOR
+size_t near_patterns(const near_t *units, const float *queries_QD, size_t queries, size_t count, float error,
+                     float *scores_Qu, float *nearly_n, int64_t *slots_n, float *cosine_n) {
+    scan_codes(queries_QD, units->codes_UD, units->scale_U, scores_Qu, queries, units->units, units->dim);
+    for (size_t pattern = 0; pattern < units->patterns; pattern++) {
+        float total = 0.0f;
+        for (size_t query = 0; query < queries; query++) {
+            const float *scores_u = scores_Qu + query * units->units;
+            float best = -INFINITY;
+            for (int64_t place = units->starts_n1[pattern]; place < units->starts_n1[pattern + 1]; place++) {
+                float score = scores_u[units->order_w ? units->order_w[place] : place];
+                best = score > best ? score : best;
+            }
+            total += best;
+        }
+        nearly_n[pattern] = total / (float)queries;
+    }
+    count = count < units->patterns ? count : units->patterns;
+    highest_of_rows(nearly_n, slots_n, 1, units->patterns, count);
+    float lowest = INFINITY;
+    for (size_t place = 0; place < count; place++) lowest = nearly_n[slots_n[place]] < lowest ? nearly_n[slots_n[place]] : lowest;
+    /* A score is off by at most the error, and so is the lowest of the nearest. */
+    size_t found = 0;
+    for (size_t pattern = 0; pattern < units->patterns; pattern++) {
+        float floor = lowest - error < units->crowding_n[pattern] ? lowest - error : units->crowding_n[pattern];
+        slots_n[found] = (int64_t)pattern;
+        found += nearly_n[pattern] >= floor - error;
+    }
+    for (size_t place = 0; place < found; place++)
+        cosine_n[place] = cosine_with(units, (size_t)slots_n[place], queries_QD, queries);
+    return found;
+}

@@ -95,6 +95,16 @@ class UnitTable:
         """What scores so many queries sooner than ``scores``, and nearly; None when nothing does."""
         return self.screen if queries <= WORTH_QUERIES and self.used >= WORTH_UNITS else None
 
+    def near(self, keys_SD: torch.Tensor, crowding_n: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+        """Slots that a passage is near to, ascending, and the mean over its segments of the best cosine: (k,), (1, k).
+
+        Among them are the ``count`` nearest and those whose ``crowding`` it exceeds; all, where nothing is screened.
+        """
+        if self.screen is None or self.screen_for(len(keys_SD)) is None:
+            return np.arange(len(crowding_n)), mean_row(self.best_per_pattern(self.scores(keys_SD)))[None]
+        order_w, starts_n1 = self._grouped()
+        return self.screen.near(keys_SD, self.keys_uD, (order_w, starts_n1), crowding_n, count)
+
     def scores_of(self, slots_k: np.ndarray, queries_QD: torch.Tensor) -> np.ndarray:
         """Highest score among the units of each of some patterns, (Q, k)."""
         order_w, starts_n1 = self._grouped()
