@@ -21,8 +21,8 @@ from memory_core.errors import InvalidInput, LearningFailed, ReadOnly, Saturated
 from memory_core.ids import PatternId, Seq
 from memory_core.networks.codes import value_codes
 from memory_core.networks.learned_gates import learned_parameters
-from memory_core.patterns.compiled_novelty import AnyComparison, compare
-from memory_core.patterns.novelty import CANDIDATES, Near, Novelties
+from memory_core.patterns.comparing import AnyComparison, compare
+from memory_core.patterns.novelty import Novelties
 from memory_core.patterns.passages import group_passages
 from memory_core.patterns.word_table import WordId, words_of_text
 from memory_core.results import EncodedObservation, Exemplar, ObserveOutcome
@@ -107,21 +107,11 @@ class _Chunk:
         self._flush()
 
     def _compare(self) -> AnyComparison:
-        """Similarities are means over a passage's segments of the best cosine with a pattern or another passage."""
         state = self._state
         sizes = [passage.segments for passage in self._passages]
-        keys_SD = _keys(self._passages)
-        words = [passage.words for passage in self._passages]
-        if len(sizes) == 1:
-            near = Near(*state.near_patterns(keys_SD, CANDIDATES))
-            return compare(state.bank, state.words, words, sizes, near)
-        known_Pn, among_PP = state.similarity(keys_SD), (keys_SD @ keys_SD.T).cpu().numpy()
-        if len(keys_SD) > len(sizes):
-            starts_P = np.cumsum([0, *sizes[:-1]])
-            known_Pn = _means(known_Pn, starts_P, sizes)
-            among_PP = _means(np.maximum.reduceat(among_PP, starts_P, axis=1), starts_P, sizes)
-        everything = Near(np.arange(state.bank.count), known_Pn)
-        return compare(state.bank, state.words, words, sizes, everything, among_PP)
+        return compare(
+            state.bank, state.words, [passage.words for passage in self._passages], sizes, _keys(self._passages)
+        )
 
     def _settle(self, comparison: AnyComparison) -> tuple[Novelties, np.ndarray]:
         """Novelty of each passage and whether it becomes a pattern.
@@ -228,17 +218,6 @@ def _passages(
             keys = keys_SD if len(segments) == len(spans) else keys_SD[segments.start : segments.stop]
             passages.append(_Passage(exemplar, words, keys, len(segments), report))
     return passages
-
-
-def _means(rows_Sx: np.ndarray, starts_P: np.ndarray, sizes: Sequence[int]) -> np.ndarray:
-    """Of each passage the mean of its segments' rows; most have one segment."""
-    means_Px: np.ndarray = rows_Sx[starts_P]
-    longer_m = np.flatnonzero(np.array(sizes) > 1)
-    sizes_m = np.array(sizes)[longer_m]
-    segments_s = np.repeat(starts_P[longer_m] - np.cumsum(sizes_m) + sizes_m, sizes_m) + np.arange(sizes_m.sum())
-    mean_ms = np.repeat(np.eye(len(sizes_m), dtype=np.float32) / sizes_m.astype(np.float32), sizes_m, axis=1)
-    means_Px[longer_m] = mean_ms @ rows_Sx[segments_s]
-    return means_Px
 
 
 def _keys(passages: Sequence[_Passage]) -> torch.Tensor:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
 from itertools import islice
 from typing import Final
 
@@ -18,9 +17,9 @@ from memory_core.encoding.words import analyze
 from memory_core.errors import InvalidInput
 from memory_core.ids import MemoryName, PatternId
 from memory_core.patterns.channels import ChannelScores, score_patterns
-from memory_core.patterns.compiled_novelty import compare
+from memory_core.patterns.comparing import compare, compare_with
 from memory_core.patterns.highest import highest_of
-from memory_core.patterns.novelty import CANDIDATES, Near, explained_share, surprising_words
+from memory_core.patterns.novelty import explained_share, surprising_words
 from memory_core.patterns.passages import group_passages
 from memory_core.patterns.relevance import most_relevant_first
 from memory_core.patterns.unit_table import mean_row, pool_keys
@@ -60,10 +59,11 @@ def surprise(state: MemoryState, memory: MemoryName, encoded: EncodedText, domai
     keys_SD, passages = to_keys(state, encoded.keys_SD), group_passages(encoded.spans)
     spans = [(encoded.spans[passage[0]][0], encoded.spans[passage[-1]][1]) for passage in passages]
     spoken = [analyze(encoded.text[start:end], state.config.language) for start, end in spans]
-    near = _near(state, keys_SD, passages, domain)
-    comparison = compare(
-        state.bank, state.words, [word_ids(words) for words in spoken], [len(passage) for passage in passages], near
-    )
+    told = (state.bank, state.words, [word_ids(words) for words in spoken], [len(passage) for passage in passages])
+    if domain is None:
+        comparison = compare(*told, keys_SD)
+    else:
+        comparison = compare_with(*told, keys_SD, _allowed_slots(state, InferOptions(domain=domain)))
     found = comparison.judge(np.zeros(len(passages), dtype=bool))
     score = float(found.score_P.mean())
     most = int(found.score_P.argmax())
@@ -97,15 +97,6 @@ def infer(state: MemoryState, memory: MemoryName, query: EncodedText, options: I
         return InferResult(memory=memory, response="", confidence=confidence, mode="not_learned", patterns=matches)
     response = _cut(_compose(matches), options.max_tokens)
     return InferResult(memory=memory, response=response, confidence=confidence, mode="recall", patterns=matches)
-
-
-def _near(state: MemoryState, keys_SD: torch.Tensor, passages: Sequence[range], domain: str | None) -> Near:
-    """The patterns, of a domain, that the passages may be nearest to."""
-    if domain is None and len(passages) == 1:
-        return Near(*state.near_patterns(keys_SD, CANDIDATES))
-    slots_k, similarity_Sn = _allowed_slots(state, InferOptions(domain=domain)), state.similarity(keys_SD)
-    known_Pn = np.stack([mean_row(similarity_Sn[passage.start : passage.stop]) for passage in passages])
-    return Near(slots_k, known_Pn[:, slots_k])
 
 
 def _check_temperature(options: InferOptions) -> None:

@@ -118,13 +118,6 @@ class MemoryState:
         units = self.bank.units
         return units.best_per_pattern(units.scores(keys_SD))
 
-    def near_patterns(self, keys_SD: torch.Tensor, count: int) -> tuple[np.ndarray, np.ndarray]:
-        """Patterns a passage is near to, ascending, and the mean over its segments of ``similarity``: (k,), (1, k).
-
-        Among them are the ``count`` nearest and those whose ``crowding`` it exceeds.
-        """
-        return self.bank.units.near(keys_SD, self.bank.column("crowding_U"), count)
-
     def address_keys(self, keys_ND: torch.Tensor) -> torch.Tensor:
         """Keys as the fast weights see them: centred by a mean that is frozen early, unit norm."""
         return unit_rows(keys_ND - self.address_mean_D)

@@ -8,7 +8,7 @@ The loops take and fill contiguous NumPy arrays of the types below, and raise Va
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Protocol, cast
+from typing import Any, Final, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
 
-CHOSEN_MAX = 256
+CANDIDATES: Final = 8
+"""Patterns that a passage is compared with."""
+CHOSEN_MAX: Final = 256
 """More rows a head than this are chosen by the plain form."""
 
 
@@ -35,7 +37,7 @@ class Kernels(Protocol):
     def highest_of_rows(self, scores_PX: Floats, columns_PK: Ints) -> None:
         """Columns of the highest scores of each row, ascending (``patterns.highest``)."""
 
-    def near_patterns(  # noqa: PLR0913, PLR0917
+    def near_alone(  # noqa: PLR0913, PLR0917
         self,
         queries_QD: Floats,
         codes_uD: NDArray[np.int8],
@@ -43,44 +45,18 @@ class Kernels(Protocol):
         keys_uD: Floats,
         starts_n1: Ints,
         order_w: Ints | None,
-        crowding_n: Floats,
-        count: int,
         error: float,
-        slots_n: Ints,
-        cosine_n: Floats,
+        *near: NDArray[Any],
     ) -> int:
-        """How many patterns the queries may be near to; which, and how near (``patterns.unit_table``)."""
+        """What one passage is near to (``patterns.near``); ``near`` is filled, and how many entries of its lists."""
 
-    def judge_passages(  # noqa: PLR0913, PLR0917
-        self,
-        cosine_Pk: Floats,
-        slots_k: Ints,
-        among_PP: Floats | None,
-        patterns: int,
-        segments_P: NDArray[np.int32],
-        segments_U: NDArray[np.int32],
-        crowding_U: Floats,
-        index_UW: NDArray[np.int32],
-        frequency_V: NDArray[np.int32],
-        is_content_V: NDArray[np.bool_],
-        slot_count: int,
-        said_P1: Ints,
-        said_E: Ints,
-        kept_P1: Ints,
-        kept_E: Ints,
-        index_L: Ints,
-        is_content_L: NDArray[np.bool_],
-        recruits_P: NDArray[np.bool_],
-        score_P: NDArray[np.float64],
-        nearest_P: Ints,
-        similarity_P: NDArray[np.float64],
-        near_k: Floats,
-        crowding_P: Floats,
-    ) -> None:
-        """Novelty of passages, each judged at its turn (``patterns.compiled_novelty``).
+    def near_among(
+        self, scores_Qt: Floats, starts_p1: Ints, queries_P1: Ints, first_slot: int, found: int, *near: NDArray[Any]
+    ) -> int:
+        """The same for passages and a run of patterns, given their products; goes on from ``found`` entries."""
 
-        near_k, crowding_P: how near the passages that became patterns came to each pattern, and to one another.
-        """
+    def judge_passages(self, *given: NDArray[Any] | int | None) -> None:
+        """Novelty of passages, each judged at its turn; ``CompiledComparison`` names what is given."""
 
     def choose_rows(self, scores_NH2S: Floats, rows_NHP: Ints, activations_NHP: Floats) -> None:
         """Rows of an address and their activations, of unit norm a key (``networks.product_keys``)."""

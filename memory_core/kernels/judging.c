@@ -76,17 +76,12 @@ static size_t keep_candidate(candidate_t *best, size_t kept, candidate_t next) {
 
 /* The patterns and the passages before this one that are the most similar to it, highest first. */
 static size_t candidates_of(const judging_t *told, size_t passage, candidate_t *best) {
-    const float *cosine_k = told->cosine_Pk + passage * told->near;
-    int64_t columns[CANDIDATES];
-    size_t columns_kept = told->near < CANDIDATES ? told->near : CANDIDATES, kept = 0;
-    if (columns_kept) highest_of_rows(cosine_k, columns, 1, told->near, columns_kept);
-    for (size_t place = 0; place < columns_kept; place++) {
-        int64_t slot = told->slots_k[columns[place]];
-        float came_near = told->near_k[columns[place]], crowding = told->crowding_U[slot];
-        kept = keep_candidate(best, kept,
-                              (candidate_t){cosine_k[columns[place]], crowding > came_near ? crowding : came_near, slot,
-                                            told->segments_U[slot]});
-    }
+    const int64_t *slots_C = told->slots_PC + passage * CANDIDATES;
+    const float *cosine_C = told->cosine_PC + passage * CANDIDATES;
+    size_t kept = 0;
+    for (; kept < CANDIDATES && slots_C[kept] >= 0; kept++)
+        best[kept] = (candidate_t){cosine_C[kept], told->crowding_n[slots_C[kept]], slots_C[kept],
+                                   told->segments_U[slots_C[kept]]};
     for (size_t before = 0; before < passage; before++)
         if (told->recruits_P[before])
             kept = keep_candidate(best, kept,
@@ -128,19 +123,18 @@ static void judge_one(const judging_t *told, const judging_room_t *room, size_t 
 }
 
 /* A passage became a pattern: what it is near to is more crowded now, and its words are less rare. */
-FOR_EACH_PROCESSOR
-static void recruit(const judging_t *told, const judging_room_t *room, size_t passage) {
-    const float *restrict cosine_k = told->cosine_Pk + passage * told->near;
-    float *restrict near_k = told->near_k, highest = 0.0f;
-    for (size_t place = 0; place < told->near; place++) {
-        near_k[place] = cosine_k[place] > near_k[place] ? cosine_k[place] : near_k[place];
-        highest = cosine_k[place] > highest ? cosine_k[place] : highest;
+static void recruit(const judging_t *told, const judging_room_t *room, size_t passage, size_t *place_E) {
+    const float *among_P = told->among_PP + passage * told->passages;
+    float highest = told->slots_PC[passage * CANDIDATES] < 0 ? 0.0f : told->cosine_PC[passage * CANDIDATES];
+    if (highest < 0.0f) highest = 0.0f;
+    for (; *place_E < told->exceeding && told->passage_E[*place_E] == (int64_t)passage; ++*place_E) {
+        float *crowding = told->crowding_n + told->slot_E[*place_E], cosine = told->cosine_E[*place_E];
+        if (cosine > *crowding) *crowding = cosine;
     }
     for (size_t before = 0; before < passage; before++) {
         if (!told->recruits_P[before]) continue;
-        float cosine = told->among_PP[passage * told->passages + before];
-        if (cosine > highest) highest = cosine;
-        if (cosine > told->crowding_P[before]) told->crowding_P[before] = cosine;
+        if (among_P[before] > highest) highest = among_P[before];
+        if (among_P[before] > told->crowding_P[before]) told->crowding_P[before] = among_P[before];
     }
     told->crowding_P[passage] = highest;
     for (int64_t place = told->kept_P1[passage]; place < told->kept_P1[passage + 1]; place++)
@@ -148,19 +142,19 @@ static void recruit(const judging_t *told, const judging_room_t *room, size_t pa
 }
 
 void judge_passages(const judging_t *told, const judging_room_t *room) {
-    for (size_t place = 0; place < told->near; place++) told->near_k[place] = 0.0f;
     for (size_t index = 0; index < told->vocabulary; index++) room->number_V[index] = UNSAID;
     for (size_t number = 0; number < told->distinct; number++) {
         if (told->index_L[number]) room->number_V[told->index_L[number]] = (int32_t)number;
         room->more_L[number] = 0, room->is_said_L[number] = 0;
     }
-    size_t learned = (size_t)told->slot_count;
+    size_t learned = (size_t)told->slot_count, place_E = 0;
     for (size_t passage = 0; passage < told->passages; passage++) {
         const int64_t *first = told->said_E + told->said_P1[passage], *end = told->said_E + told->said_P1[passage + 1];
         told->crowding_P[passage] = 0.0f;
         for (const int64_t *number = first; number < end; number++) room->is_said_L[*number] = 1;
         judge_one(told, room, passage, (float)log((double)(learned + 1)));
         for (const int64_t *number = first; number < end; number++) room->is_said_L[*number] = 0;
-        if (told->recruits_P[passage]) recruit(told, room, passage), learned++;
+        while (place_E < told->exceeding && told->passage_E[place_E] < (int64_t)passage) place_E++;
+        if (told->recruits_P[passage]) recruit(told, room, passage, &place_E), learned++;
     }
 }

@@ -64,17 +64,41 @@ void code_matches(const int64_t *ids_N, uint64_t seed, const float *value_V, flo
 
 #define CANDIDATES 8
 
-/* Passages, the patterns they may be near to, and what both say; n patterns, k near, P passages, V and L words. */
+/* Units of n patterns: where the run of each begins, in the order of ``order_w`` (NULL: as they stand). */
 typedef struct {
-    size_t passages, near, vocabulary, distinct, words_per_slot;
+    const float *keys_UD, *scale_U;
+    const int8_t *codes_UD;
+    const int64_t *starts_n1, *order_w;
+    size_t units, patterns, dim;
+} runs_t;
+
+/* What passages are near to: of each the most similar patterns, highest first (slot -1: none), and where its cosine
+ * exceeds how near that pattern's own nearest neighbour is. */
+typedef struct {
+    size_t passages, room; /* for E of those */
+    int64_t *slots_PC, *passage_E, *slot_E;
+    float *cosine_PC, *cosine_E;
+    const float *crowding_n;
+} near_t;
+
+/* Both return how many of E there are; more than there is room for: once more, with room for them. */
+size_t near_alone(const runs_t *runs, const float *queries_QD, size_t queries, float error, float *scores_Qu, float *nearly_n,
+                  near_t *near);
+
+size_t near_among(const float *scores_Qt, const int64_t *starts_p1, size_t patterns, size_t width, const int64_t *queries_P1,
+                  int64_t first_slot, size_t found, float *crowding_t, int32_t *pattern_t, near_t *near);
+
+/* Passages, what they are near to, and what they and the patterns say; n patterns, P passages, V and L words. */
+typedef struct {
+    size_t passages, exceeding, vocabulary, distinct, words_per_slot;
     int64_t patterns, slot_count;
-    const float *cosine_Pk, *among_PP, *crowding_U;
-    const int64_t *slots_k, *said_P1, *said_E, *kept_P1, *kept_E, *index_L;
+    const float *cosine_PC, *cosine_E, *among_PP;
+    const int64_t *slots_PC, *passage_E, *slot_E, *said_P1, *said_E, *kept_P1, *kept_E, *index_L;
     const int32_t *segments_P, *segments_U, *index_UW, *frequency_V;
     const uint8_t *is_content_V, *is_content_L, *recruits_P;
     double *score_P, *similarity_P;
     int64_t *nearest_P;
-    float *near_k, *crowding_P;
+    float *crowding_n, *crowding_P; /* the first holds what was */
 } judging_t;
 
 /* Room to work in: of each word learned its number here, how often it became more frequent, whether it is said. */
@@ -84,17 +108,5 @@ typedef struct {
 } judging_room_t;
 
 void judge_passages(const judging_t *told, const judging_room_t *room);
-
-/* Units of n patterns: where the run of each begins, in the order of ``order_w`` (NULL: as they stand). */
-typedef struct {
-    const float *keys_UD, *scale_U, *crowding_n;
-    const int8_t *codes_UD;
-    const int64_t *starts_n1, *order_w;
-    size_t units, patterns, dim;
-} near_t;
-
-/* How many patterns the queries may be near to; ``scores_Qu`` and ``nearly_n`` are room to work in. */
-size_t near_patterns(const near_t *units, const float *queries_QD, size_t queries, size_t count, float error,
-                     float *scores_Qu, float *nearly_n, int64_t *slots_n, float *cosine_n);
 
 #endif

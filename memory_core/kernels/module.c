@@ -40,6 +40,13 @@ static int all_below(const int64_t *rows, Py_ssize_t count, Py_ssize_t end) {
     return fits(is_so, "a row lies outside the table");
 }
 
+/* Slots of patterns; -1 for none. */
+static int are_slots(const int64_t *slots, Py_ssize_t count, Py_ssize_t end) {
+    int is_so = 1;
+    for (Py_ssize_t place = 0; place < count; place++) is_so &= slots[place] >= -1 && slots[place] < end;
+    return fits(is_so, "a slot is none of the patterns");
+}
+
 static int wants(Py_ssize_t given, Py_ssize_t wanted) {
     if (given != wanted) PyErr_Format(PyExc_TypeError, "%zd arguments are wanted, %zd were given", wanted, given);
     return given == wanted;
@@ -209,40 +216,87 @@ static PyObject *py_code_matches(PyObject *module, PyObject *const *args, Py_ssi
     return finish(&arrays, is_done);
 }
 
-static PyObject *py_near_patterns(PyObject *module, PyObject *const *args, Py_ssize_t given) {
+/* (slots_PC, cosine_PC, passage_E, slot_E, cosine_E, crowding_n) from a place of the arguments on. */
+static int take_near(arrays_t *arrays, PyObject *const *args, int place, near_t *near, Py_ssize_t patterns) {
+    Py_buffer *slots, *cosine, *passages, *slot, *exceeding, *crowding;
+    int is_so = (slots = take(arrays, args[place], 2, sizeof(int64_t), PyBUF_WRITABLE)) &&
+                (cosine = take(arrays, args[place + 1], 2, sizeof(float), PyBUF_WRITABLE)) &&
+                (passages = take(arrays, args[place + 2], 1, sizeof(int64_t), PyBUF_WRITABLE)) &&
+                (slot = take(arrays, args[place + 3], 1, sizeof(int64_t), PyBUF_WRITABLE)) &&
+                (exceeding = take(arrays, args[place + 4], 1, sizeof(float), PyBUF_WRITABLE)) &&
+                (crowding = take(arrays, args[place + 5], 1, sizeof(float), 0)) &&
+                fits(SIZE(slots, 1) == CANDIDATES && SIZE(cosine, 1) == CANDIDATES && SIZE(slots, 0) > 0 &&
+                         SIZE(cosine, 0) == SIZE(slots, 0) && SIZE(slot, 0) == SIZE(passages, 0) &&
+                         SIZE(exceeding, 0) == SIZE(passages, 0) && SIZE(crowding, 0) >= patterns,
+                     "what is near does not fit together");
+    if (is_so)
+        *near = (near_t){(size_t)SIZE(slots, 0), (size_t)SIZE(passages, 0), slots->buf, passages->buf, slot->buf,
+                         cosine->buf, exceeding->buf, crowding->buf};
+    return is_so;
+}
+
+/* (queries_QD, codes_uD, scale_u, keys_uD, starts_n1, order_w or None, error, near) */
+static PyObject *py_near_alone(PyObject *module, PyObject *const *args, Py_ssize_t given) {
     arrays_t arrays = {.count = 0};
-    Py_buffer *queries, *codes, *scale, *keys, *starts, *order = NULL, *crowding, *slots, *cosine;
+    Py_buffer *queries, *codes, *scale, *keys, *starts, *order = NULL;
+    near_t near;
     float *room = NULL;
     size_t found = 0;
-    long count = 0;
     double error = 0.0;
     int is_done =
-        wants(given, 11) && (queries = FLOATS(0, 2)) && (codes = take(&arrays, args[1], 2, 1, 0)) &&
+        wants(given, 13) && (queries = FLOATS(0, 2)) && (codes = take(&arrays, args[1], 2, 1, 0)) &&
         (scale = FLOATS(2, 1)) && (keys = FLOATS(3, 2)) && (starts = NUMBERS(4, 1)) &&
-        (args[5] == Py_None || (order = NUMBERS(5, 1))) && (crowding = FLOATS(6, 1)) &&
-        ((count = PyLong_AsLong(args[7])) != -1 || !PyErr_Occurred()) &&
-        ((error = PyFloat_AsDouble(args[8])) != -1.0 || !PyErr_Occurred()) && (slots = NUMBERS_TO_WRITE(9, 1)) &&
-        (cosine = FLOATS_TO_WRITE(10, 1)) &&
+        (args[5] == Py_None || (order = NUMBERS(5, 1))) &&
+        ((error = PyFloat_AsDouble(args[6])) != -1.0 || !PyErr_Occurred()) &&
         fits(SIZE(queries, 0) > 0 && SIZE(queries, 1) == SIZE(codes, 1) && SIZE(keys, 0) == SIZE(codes, 0) &&
-                 SIZE(keys, 1) == SIZE(codes, 1) && SIZE(scale, 0) == SIZE(codes, 0) && count > 0 &&
-                 SIZE(starts, 0) > 1 && SIZE(crowding, 0) == SIZE(starts, 0) - 1 &&
-                 SIZE(slots, 0) == SIZE(crowding, 0) && SIZE(cosine, 0) == SIZE(crowding, 0),
-             "queries, codes, keys, starts and what is asked for do not fit together") &&
+                 SIZE(keys, 1) == SIZE(codes, 1) && SIZE(scale, 0) == SIZE(codes, 0) && SIZE(starts, 0) > 1,
+             "queries, codes, keys and starts do not fit together") &&
         are_runs(starts->buf, SIZE(starts, 0), order ? SIZE(order, 0) : SIZE(codes, 0)) &&
         (!order || all_below(order->buf, SIZE(order, 0), SIZE(codes, 0))) &&
-        ((room = PyMem_Malloc(sizeof(float) * (size_t)(SIZE(queries, 0) * SIZE(codes, 0) + SIZE(crowding, 0)))) ||
+        take_near(&arrays, args, 7, &near, SIZE(starts, 0) - 1) &&
+        ((room = PyMem_Malloc(sizeof(float) * (size_t)(SIZE(queries, 0) * SIZE(codes, 0) + SIZE(starts, 0)))) ||
          PyErr_NoMemory());
     if (is_done) {
-        near_t units = {keys->buf, scale->buf, crowding->buf, codes->buf, starts->buf, order ? order->buf : NULL,
-                        (size_t)SIZE(codes, 0), (size_t)SIZE(crowding, 0), (size_t)SIZE(codes, 1)};
+        runs_t runs = {keys->buf, scale->buf, codes->buf, starts->buf, order ? order->buf : NULL, (size_t)SIZE(codes, 0),
+                       (size_t)SIZE(starts, 0) - 1, (size_t)SIZE(codes, 1)};
         Py_BEGIN_ALLOW_THREADS
-        found = near_patterns(&units, queries->buf, (size_t)SIZE(queries, 0), (size_t)count, (float)error, room,
-                              room + SIZE(queries, 0) * SIZE(codes, 0), slots->buf, cosine->buf);
+        found = near_alone(&runs, queries->buf, (size_t)SIZE(queries, 0), (float)error, room,
+                           room + SIZE(queries, 0) * SIZE(codes, 0), &near);
         Py_END_ALLOW_THREADS
     }
     PyMem_Free(room);
     give_back(&arrays);
     return is_done ? PyLong_FromSize_t(found) : NULL;
+}
+
+/* (scores_Qt, starts_p1, queries_P1, first_slot, found, near) */
+static PyObject *py_near_among(PyObject *module, PyObject *const *args, Py_ssize_t given) {
+    arrays_t arrays = {.count = 0};
+    Py_buffer *scores, *starts, *queries;
+    near_t near;
+    long long first_slot = 0, found = 0;
+    char *room = NULL;
+    int is_done = wants(given, 11) && (scores = FLOATS(0, 2)) && (starts = NUMBERS(1, 1)) && (queries = NUMBERS(2, 1)) &&
+                  ((first_slot = PyLong_AsLongLong(args[3])) != -1 || !PyErr_Occurred()) &&
+                  ((found = PyLong_AsLongLong(args[4])) != -1 || !PyErr_Occurred()) &&
+                  fits(SIZE(starts, 0) > 1 && SIZE(queries, 0) > 1 && first_slot >= 0 && found >= 0, "there is nothing") &&
+                  take_near(&arrays, args, 5, &near, first_slot + SIZE(starts, 0) - 1) &&
+                  are_runs(starts->buf, SIZE(starts, 0), *(const int64_t *)starts->buf + SIZE(scores, 1)) &&
+                  fits(((const int64_t *)starts->buf)[SIZE(starts, 0) - 1] - *(const int64_t *)starts->buf == SIZE(scores, 1),
+                       "the runs do not fill the scores") &&
+                  fits(SIZE(queries, 0) - 1 == (Py_ssize_t)near.passages, "queries and passages do not fit together") &&
+                  are_runs(queries->buf, SIZE(queries, 0), SIZE(scores, 0)) &&
+                  ((room = PyMem_Malloc((size_t)SIZE(scores, 1) * (sizeof(float) + sizeof(int32_t)))) || PyErr_NoMemory());
+    if (is_done) {
+        Py_BEGIN_ALLOW_THREADS
+        found = (long long)near_among(scores->buf, starts->buf, (size_t)SIZE(starts, 0) - 1, (size_t)SIZE(scores, 1),
+                                      queries->buf, first_slot, (size_t)found, (float *)room,
+                                      (int32_t *)(room + (size_t)SIZE(scores, 1) * sizeof(float)), &near);
+        Py_END_ALLOW_THREADS
+    }
+    PyMem_Free(room);
+    give_back(&arrays);
+    return is_done ? PyLong_FromLongLong(found) : NULL;
 }
 
 /* Every word of a passage is one of L, and the passages lie behind one another. */
@@ -264,57 +318,58 @@ static int any_flag(const Py_buffer *flags) {
 #define NUMBERS_32(place, dims) take(&arrays, args[place], dims, sizeof(int32_t), 0)
 #define FLAGS(place) take(&arrays, args[place], 1, 1, 0)
 
-/* (cosine_Pk, slots_k, among_PP or None, patterns, segments_P, segments_U, crowding_U, index_UW, frequency_V,
- * is_content_V, slot_count, said_P1, said_E, kept_P1, kept_E, index_L, is_content_L, recruits_P, score_P, nearest_P,
- * similarity_P, near_k, crowding_P) */
+/* (slots_PC, cosine_PC, passage_E, slot_E, cosine_E, crowding_n, among_PP or None, segments_P, segments_U, index_UW,
+ * frequency_V, is_content_V, slot_count, said_P1, said_E, kept_P1, kept_E, index_L, is_content_L, recruits_P, score_P,
+ * nearest_P, similarity_P, crowding_P) */
 static PyObject *py_judge_passages(PyObject *module, PyObject *const *args, Py_ssize_t given) {
     arrays_t arrays = {.count = 0};
-    Py_buffer *cosine = NULL, *slots = NULL, *among = NULL, *segments_P = NULL, *segments_U = NULL, *crowding_U = NULL;
-    Py_buffer *index_UW = NULL, *frequency = NULL, *is_content_V = NULL, *said = NULL, *said_words = NULL, *kept = NULL;
-    Py_buffer *kept_words = NULL, *index_L = NULL, *is_content_L = NULL, *recruits = NULL, *score = NULL, *nearest = NULL;
-    Py_buffer *similarity = NULL, *near = NULL, *crowding_P = NULL;
-    long long patterns = 0, slot_count = 0;
+    Py_buffer *among = NULL, *segments_P = NULL, *segments_U = NULL, *index_UW = NULL, *frequency = NULL;
+    Py_buffer *is_content_V = NULL, *said = NULL, *said_words = NULL, *kept = NULL, *kept_words = NULL, *index_L = NULL;
+    Py_buffer *is_content_L = NULL, *recruits = NULL, *score = NULL, *nearest = NULL, *similarity = NULL, *crowding_P = NULL;
+    near_t near = {0};
+    long long slot_count = 0;
     char *room = NULL;
     int is_done =
-        wants(given, 23) && (cosine = FLOATS(0, 2)) && (slots = NUMBERS(1, 1)) &&
-        (args[2] == Py_None || (among = FLOATS(2, 2))) &&
-        ((patterns = PyLong_AsLongLong(args[3])) != -1 || !PyErr_Occurred()) && (segments_P = NUMBERS_32(4, 1)) &&
-        (segments_U = NUMBERS_32(5, 1)) && (crowding_U = FLOATS(6, 1)) && (index_UW = NUMBERS_32(7, 2)) &&
-        (frequency = NUMBERS_32(8, 1)) && (is_content_V = FLAGS(9)) &&
-        ((slot_count = PyLong_AsLongLong(args[10])) != -1 || !PyErr_Occurred()) && (said = NUMBERS(11, 1)) &&
-        (said_words = NUMBERS(12, 1)) && (kept = NUMBERS(13, 1)) && (kept_words = NUMBERS(14, 1)) &&
-        (index_L = NUMBERS(15, 1)) && (is_content_L = FLAGS(16)) && (recruits = FLAGS(17)) &&
-        (score = take(&arrays, args[18], 1, sizeof(double), PyBUF_WRITABLE)) && (nearest = NUMBERS_TO_WRITE(19, 1)) &&
-        (similarity = take(&arrays, args[20], 1, sizeof(double), PyBUF_WRITABLE)) && (near = FLOATS_TO_WRITE(21, 1)) &&
-        (crowding_P = FLOATS_TO_WRITE(22, 1));
-    Py_ssize_t passages = is_done ? SIZE(cosine, 0) : 0;
+        wants(given, 24) && take_near(&arrays, args, 0, &near, 0) && (args[6] == Py_None || (among = FLOATS(6, 2))) &&
+        (segments_P = NUMBERS_32(7, 1)) && (segments_U = NUMBERS_32(8, 1)) && (index_UW = NUMBERS_32(9, 2)) &&
+        (frequency = NUMBERS_32(10, 1)) && (is_content_V = FLAGS(11)) &&
+        ((slot_count = PyLong_AsLongLong(args[12])) != -1 || !PyErr_Occurred()) && (said = NUMBERS(13, 1)) &&
+        (said_words = NUMBERS(14, 1)) && (kept = NUMBERS(15, 1)) && (kept_words = NUMBERS(16, 1)) &&
+        (index_L = NUMBERS(17, 1)) && (is_content_L = FLAGS(18)) && (recruits = FLAGS(19)) &&
+        (score = take(&arrays, args[20], 1, sizeof(double), PyBUF_WRITABLE)) && (nearest = NUMBERS_TO_WRITE(21, 1)) &&
+        (similarity = take(&arrays, args[22], 1, sizeof(double), PyBUF_WRITABLE)) &&
+        (crowding_P = FLOATS_TO_WRITE(23, 1));
+    /* The crowding was taken as the sixth array; it is stepped on from what it was. */
+    Py_ssize_t passages = is_done ? (Py_ssize_t)near.passages : 0, patterns = is_done ? SIZE(&arrays.views[5], 0) : 0;
     is_done =
         is_done &&
-        fits(SIZE(slots, 0) == SIZE(cosine, 1) && SIZE(near, 0) == SIZE(cosine, 1) && (among || passages == 1 || !any_flag(recruits)) &&
+        fits((among || passages == 1 || !any_flag(recruits)) &&
                  (!among || (SIZE(among, 0) == passages && SIZE(among, 1) == passages)) &&
                  SIZE(segments_P, 0) == passages && SIZE(recruits, 0) == passages && SIZE(score, 0) == passages &&
                  SIZE(nearest, 0) == passages && SIZE(similarity, 0) == passages && SIZE(crowding_P, 0) == passages,
              "the passages do not fit together") &&
-        fits(patterns >= 0 && patterns <= SIZE(segments_U, 0) && SIZE(crowding_U, 0) == SIZE(segments_U, 0) &&
-                 SIZE(index_UW, 0) == SIZE(segments_U, 0) && SIZE(is_content_V, 0) == SIZE(frequency, 0) &&
-                 slot_count >= 0 && SIZE(is_content_L, 0) == SIZE(index_L, 0),
+        fits(!arrays.views[5].readonly && patterns <= SIZE(segments_U, 0) && SIZE(index_UW, 0) == SIZE(segments_U, 0) &&
+                 SIZE(is_content_V, 0) == SIZE(frequency, 0) && slot_count >= 0 && SIZE(is_content_L, 0) == SIZE(index_L, 0),
              "the patterns and their words do not fit together") &&
-        all_below(slots->buf, SIZE(slots, 0), patterns) && all_below(index_L->buf, SIZE(index_L, 0), SIZE(frequency, 0)) &&
+        are_slots(near.slots_PC, passages * CANDIDATES, patterns) &&
+        all_below(near.slot_E, (Py_ssize_t)near.room, patterns) &&
+        all_below(index_L->buf, SIZE(index_L, 0), SIZE(frequency, 0)) &&
         are_said(said, said_words, passages, SIZE(index_L, 0)) && are_said(kept, kept_words, passages, SIZE(index_L, 0)) &&
         ((room = PyMem_Malloc((size_t)SIZE(frequency, 0) * sizeof(int32_t) +
-                              (size_t)SIZE(index_L, 0) * (sizeof(int32_t) + sizeof(uint8_t)))) ||
+                              (size_t)SIZE(index_L, 0) * (sizeof(int32_t) + sizeof(uint8_t)) + 1)) ||
          PyErr_NoMemory());
     if (is_done) {
-        judging_t told = {.passages = (size_t)passages, .near = (size_t)SIZE(cosine, 1),
-                          .vocabulary = (size_t)SIZE(frequency, 0), .distinct = (size_t)SIZE(index_L, 0),
-                          .words_per_slot = (size_t)SIZE(index_UW, 1), .patterns = patterns, .slot_count = slot_count,
-                          .cosine_Pk = cosine->buf, .among_PP = among ? among->buf : NULL, .crowding_U = crowding_U->buf,
-                          .slots_k = slots->buf, .said_P1 = said->buf, .said_E = said_words->buf, .kept_P1 = kept->buf,
-                          .kept_E = kept_words->buf, .index_L = index_L->buf, .segments_P = segments_P->buf,
-                          .segments_U = segments_U->buf, .index_UW = index_UW->buf, .frequency_V = frequency->buf,
-                          .is_content_V = is_content_V->buf, .is_content_L = is_content_L->buf,
-                          .recruits_P = recruits->buf, .score_P = score->buf, .similarity_P = similarity->buf,
-                          .nearest_P = nearest->buf, .near_k = near->buf, .crowding_P = crowding_P->buf};
+        judging_t told = {.passages = near.passages, .exceeding = near.room, .vocabulary = (size_t)SIZE(frequency, 0),
+                          .distinct = (size_t)SIZE(index_L, 0), .words_per_slot = (size_t)SIZE(index_UW, 1),
+                          .patterns = patterns, .slot_count = slot_count, .cosine_PC = near.cosine_PC,
+                          .cosine_E = near.cosine_E, .among_PP = among ? among->buf : NULL, .slots_PC = near.slots_PC,
+                          .passage_E = near.passage_E, .slot_E = near.slot_E, .said_P1 = said->buf,
+                          .said_E = said_words->buf, .kept_P1 = kept->buf, .kept_E = kept_words->buf,
+                          .index_L = index_L->buf, .segments_P = segments_P->buf, .segments_U = segments_U->buf,
+                          .index_UW = index_UW->buf, .frequency_V = frequency->buf, .is_content_V = is_content_V->buf,
+                          .is_content_L = is_content_L->buf, .recruits_P = recruits->buf, .score_P = score->buf,
+                          .similarity_P = similarity->buf, .nearest_P = nearest->buf,
+                          .crowding_n = arrays.views[5].buf, .crowding_P = crowding_P->buf};
         int32_t *numbers = (int32_t *)room;
         judging_room_t rooms = {numbers, numbers + told.vocabulary, (uint8_t *)(numbers + told.vocabulary + told.distinct)};
         Py_BEGIN_ALLOW_THREADS
@@ -328,7 +383,7 @@ static PyObject *py_judge_passages(PyObject *module, PyObject *const *args, Py_s
 #define FUNCTION(name) {#name, (PyCFunction)(void (*)(void))py_##name, METH_FASTCALL, NULL}
 
 static PyMethodDef functions[] = {
-    FUNCTION(scan_codes), FUNCTION(code_keys), FUNCTION(near_patterns), FUNCTION(judge_passages), FUNCTION(best_of_runs), FUNCTION(highest_of_rows), FUNCTION(choose_rows), FUNCTION(step_pairs),
+    FUNCTION(scan_codes), FUNCTION(code_keys), FUNCTION(near_alone), FUNCTION(near_among), FUNCTION(judge_passages), FUNCTION(best_of_runs), FUNCTION(highest_of_rows), FUNCTION(choose_rows), FUNCTION(step_pairs),
     FUNCTION(read_pairs), FUNCTION(value_codes),  FUNCTION(code_matches),    {NULL, NULL, 0, NULL},
 };
 

@@ -134,13 +134,13 @@ static inline float product(const float *one_D, const float *other_D, size_t dim
 }
 
 /* Mean over the queries of the best cosine with a unit of one pattern. */
-static inline float cosine_with(const near_t *units, size_t pattern, const float *queries_QD, size_t queries) {
+static inline float cosine_with(const runs_t *runs, size_t pattern, const float *queries_QD, size_t queries) {
     float total = 0.0f;
     for (size_t query = 0; query < queries; query++) {
         float best = -INFINITY;
-        for (int64_t place = units->starts_n1[pattern]; place < units->starts_n1[pattern + 1]; place++) {
-            size_t unit = (size_t)(units->order_w ? units->order_w[place] : place);
-            float score = product(queries_QD + query * units->dim, units->keys_UD + unit * units->dim, units->dim);
+        for (int64_t place = runs->starts_n1[pattern]; place < runs->starts_n1[pattern + 1]; place++) {
+            size_t unit = (size_t)(runs->order_w ? runs->order_w[place] : place);
+            float score = product(queries_QD + query * runs->dim, runs->keys_UD + unit * runs->dim, runs->dim);
             best = score > best ? score : best;
         }
         total += best;
@@ -148,35 +148,111 @@ static inline float cosine_with(const near_t *units, size_t pattern, const float
     return total / (float)queries;
 }
 
+static inline void keep_near(near_t *near, size_t passage, int64_t slot, float cosine) {
+    int64_t *slots_C = near->slots_PC + passage * CANDIDATES;
+    float *cosine_C = near->cosine_PC + passage * CANDIDATES;
+    size_t place = CANDIDATES - 1;
+    if (slots_C[place] >= 0 && !(cosine > cosine_C[place])) return;
+    for (; place > 0 && (slots_C[place - 1] < 0 || cosine_C[place - 1] < cosine); place--)
+        slots_C[place] = slots_C[place - 1], cosine_C[place] = cosine_C[place - 1];
+    slots_C[place] = slot, cosine_C[place] = cosine;
+}
+
+static inline size_t keep_exceeding(near_t *near, size_t found, size_t passage, int64_t slot, float cosine) {
+    if (found < near->room)
+        near->passage_E[found] = (int64_t)passage, near->slot_E[found] = slot, near->cosine_E[found] = cosine;
+    return found + 1;
+}
+
+/* Highest score among the units of a pattern. */
+static inline float best_of(const float *scores_u, const int64_t *order_w, int64_t start, int64_t end) {
+    float best = -INFINITY;
+    for (int64_t place = start; place < end; place++) {
+        float score = scores_u[order_w ? order_w[place] : place];
+        best = score > best ? score : best;
+    }
+    return best;
+}
+
+/* The patterns that a passage may be near to are found by their codes, and looked at by their keys: a score is off by at
+ * most the error, and so is the lowest of the nearest. */
 FOR_EACH_PROCESSOR
-size_t near_patterns(const near_t *units, const float *queries_QD, size_t queries, size_t count, float error,
-                     float *scores_Qu, float *nearly_n, int64_t *slots_n, float *cosine_n) {
-    scan_codes(queries_QD, units->codes_UD, units->scale_U, scores_Qu, queries, units->units, units->dim);
-    for (size_t pattern = 0; pattern < units->patterns; pattern++) {
+size_t near_alone(const runs_t *runs, const float *queries_QD, size_t queries, float error, float *scores_Qu, float *nearly_n,
+                  near_t *near) {
+    scan_codes(queries_QD, runs->codes_UD, runs->scale_U, scores_Qu, queries, runs->units, runs->dim);
+    for (size_t pattern = 0; pattern < runs->patterns; pattern++) {
         float total = 0.0f;
-        for (size_t query = 0; query < queries; query++) {
-            const float *scores_u = scores_Qu + query * units->units;
-            float best = -INFINITY;
-            for (int64_t place = units->starts_n1[pattern]; place < units->starts_n1[pattern + 1]; place++) {
-                float score = scores_u[units->order_w ? units->order_w[place] : place];
-                best = score > best ? score : best;
-            }
-            total += best;
-        }
+        for (size_t query = 0; query < queries; query++)
+            total += best_of(scores_Qu + query * runs->units, runs->order_w, runs->starts_n1[pattern],
+                             runs->starts_n1[pattern + 1]);
         nearly_n[pattern] = total / (float)queries;
     }
-    count = count < units->patterns ? count : units->patterns;
-    highest_of_rows(nearly_n, slots_n, 1, units->patterns, count);
+    int64_t nearest[CANDIDATES];
+    size_t count = CANDIDATES < runs->patterns ? CANDIDATES : runs->patterns, found = 0;
+    highest_of_rows(nearly_n, nearest, 1, runs->patterns, count);
     float lowest = INFINITY;
-    for (size_t place = 0; place < count; place++) lowest = nearly_n[slots_n[place]] < lowest ? nearly_n[slots_n[place]] : lowest;
-    /* A score is off by at most the error, and so is the lowest of the nearest. */
-    size_t found = 0;
-    for (size_t pattern = 0; pattern < units->patterns; pattern++) {
-        float floor = lowest - error < units->crowding_n[pattern] ? lowest - error : units->crowding_n[pattern];
-        slots_n[found] = (int64_t)pattern;
-        found += nearly_n[pattern] >= floor - error;
+    for (size_t place = 0; place < count; place++)
+        lowest = nearly_n[nearest[place]] < lowest ? nearly_n[nearest[place]] : lowest;
+    for (size_t place = 0; place < CANDIDATES; place++) near->slots_PC[place] = -1;
+    for (size_t pattern = 0; pattern < runs->patterns; pattern++) {
+        float floor = lowest - error < near->crowding_n[pattern] ? lowest - error : near->crowding_n[pattern];
+        if (nearly_n[pattern] < floor - error) continue;
+        float cosine = cosine_with(runs, pattern, queries_QD, queries);
+        keep_near(near, 0, (int64_t)pattern, cosine);
+        if (cosine > near->crowding_n[pattern]) found = keep_exceeding(near, found, 0, (int64_t)pattern, cosine);
     }
-    for (size_t place = 0; place < found; place++)
-        cosine_n[place] = cosine_with(units, (size_t)slots_n[place], queries_QD, queries);
+    return found;
+}
+
+static inline int any_over(const float *scores, const float *crowding, float lowest) {
+    int found = 0;
+    for (int lane = 0; lane < LANES; lane++) found |= (scores[lane] > lowest) | (scores[lane] > crowding[lane]);
+    return found;
+}
+
+/* One passage and some of the patterns: most of them are neither among its nearest nor is it among theirs, which their
+ * units show sixteen at a time. ``crowding_t`` and ``pattern_t`` are those of each unit. */
+static inline size_t near_one(const float *scores_Qt, size_t queries, size_t width, const int64_t *starts_p1,
+                              const float *crowding_t, const int32_t *pattern_t, size_t passage, int64_t first_slot,
+                              size_t found, near_t *near) {
+    const float *lowest = near->cosine_PC + passage * CANDIDATES + CANDIDATES - 1;
+    const int64_t *last = near->slots_PC + passage * CANDIDATES + CANDIDATES - 1;
+    int32_t done = -1;
+    for (size_t block = 0; block < width; block += LANES) {
+        size_t end = width - block < LANES ? width : block + LANES;
+        if (*last >= 0 && end == block + LANES) {
+            int is_over = 0;
+            for (size_t query = 0; query < queries; query++)
+                is_over |= any_over(scores_Qt + query * width + block, crowding_t + block, *lowest);
+            if (!is_over) continue;
+        }
+        for (size_t unit = block; unit < end; unit++) {
+            int32_t pattern = pattern_t[unit];
+            if (pattern == done) continue;
+            done = pattern;
+            float cosine = 0.0f;
+            for (size_t query = 0; query < queries; query++)
+                cosine += best_of(scores_Qt + query * width, NULL, starts_p1[pattern] - starts_p1[0],
+                                  starts_p1[pattern + 1] - starts_p1[0]);
+            cosine /= (float)queries;
+            keep_near(near, passage, first_slot + pattern, cosine);
+            if (cosine > crowding_t[unit]) found = keep_exceeding(near, found, passage, first_slot + pattern, cosine);
+        }
+    }
+    return found;
+}
+
+/* Passages and some of the patterns, whose scores are still in the cache. */
+FOR_EACH_PROCESSOR
+size_t near_among(const float *scores_Qt, const int64_t *starts_p1, size_t patterns, size_t width, const int64_t *queries_P1,
+                  int64_t first_slot, size_t found, float *crowding_t, int32_t *pattern_t, near_t *near) {
+    for (size_t pattern = 0; pattern < patterns; pattern++)
+        for (int64_t unit = starts_p1[pattern] - starts_p1[0]; unit < starts_p1[pattern + 1] - starts_p1[0]; unit++)
+            crowding_t[unit] = near->crowding_n[first_slot + (int64_t)pattern], pattern_t[unit] = (int32_t)pattern;
+    for (size_t passage = 0; passage < near->passages; passage++) {
+        size_t first = (size_t)queries_P1[passage], queries = (size_t)queries_P1[passage + 1] - first;
+        found = near_one(scores_Qt + first * width, queries, width, starts_p1, crowding_t, pattern_t, passage, first_slot,
+                         found, near);
+    }
     return found;
 }

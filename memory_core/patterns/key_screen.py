@@ -46,39 +46,10 @@ class KeyScreen:
 
     def scores(self, queries_QD: torch.Tensor, keys_uD: torch.Tensor) -> np.ndarray:
         """Products of each query with each key, float32 (Q, u), off by at most ``error``."""
-        codes_uD, scale_u = self._coded_keys(keys_uD)
+        codes_uD, scale_u = self.codes(keys_uD)
         scores_Qu = np.empty((len(queries_QD), len(keys_uD)), dtype=np.float32)
         self._kernels.scan_codes(queries_QD.contiguous().numpy(), codes_uD, scale_u, scores_Qu)
         return scores_Qu
-
-    def near(
-        self,
-        queries_QD: torch.Tensor,
-        keys_uD: torch.Tensor,
-        runs: tuple[np.ndarray | None, np.ndarray],
-        crowding_n: np.ndarray,
-        count: int,
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """See ``UnitTable.near``; ``runs`` are the order of the units (None: as they stand) and where slots begin.
-
-        Whatever was learned before, a replay finds the same patterns near.
-        """
-        codes_uD, scale_u = self._coded_keys(keys_uD)
-        slots_n, cosine_1n = np.empty(len(crowding_n), dtype=np.int64), np.empty((1, len(crowding_n)), dtype=np.float32)
-        found = self._kernels.near_patterns(
-            queries_QD.contiguous().numpy(),
-            codes_uD,
-            scale_u,
-            keys_uD.numpy(),
-            runs[1],
-            runs[0],
-            crowding_n,
-            count,
-            self.error(queries_QD),
-            slots_n,
-            cosine_1n[0],
-        )
-        return slots_n[:found], cosine_1n[:, :found]
 
     def error(self, queries_QD: torch.Tensor) -> float:
         """How far the scores of these queries can be off at most, for keys of unit length.
@@ -89,7 +60,8 @@ class KeyScreen:
         coding = 0.5 * float(self.scale_U[: self._coded].max(initial=0.0)) * math.sqrt(queries_QD.shape[1])
         return SLACK * longest * coding
 
-    def _coded_keys(self, keys_uD: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
+    def codes(self, keys_uD: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
+        """Codes of the keys and what a step of each is worth, int8 (u, D) and float32 (u,)."""
         used = len(keys_uD)
         if self._coded < used:
             self._code(slice(self._coded, used), keys_uD)

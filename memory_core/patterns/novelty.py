@@ -23,13 +23,13 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from memory_core.encoding.words import Word
+from memory_core.kernels import CANDIDATES
 from memory_core.patterns.bank import PatternBank
 from memory_core.patterns.highest import highest
 from memory_core.patterns.said_words import SaidWords, Words
 from memory_core.patterns.word_table import WordId, WordTable, is_content, word_id
 from memory_core.results import SurprisingWord
 
-CANDIDATES: Final = 8
 MARGIN: Final = 0.5
 WORDS_WEIGHT: Final = 0.5
 CROWDING_WEIGHT: Final = 0.3

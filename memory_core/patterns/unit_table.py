@@ -7,6 +7,8 @@ Shapes: U units, u units ever used, D key_dim, n patterns, Q queries, S segments
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 
@@ -95,19 +97,18 @@ class UnitTable:
         """What scores so many queries sooner than ``scores``, and nearly; None when nothing does."""
         return self.screen if queries <= WORTH_QUERIES and self.used >= WORTH_UNITS else None
 
-    def near(self, keys_SD: torch.Tensor, crowding_n: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
-        """Slots that a passage is near to, ascending, and the mean over its segments of the best cosine: (k,), (1, k).
-
-        Among them are the ``count`` nearest and those whose ``crowding`` it exceeds; all, where nothing is screened.
-        """
-        if self.screen is None or self.screen_for(len(keys_SD)) is None:
-            return np.arange(len(crowding_n)), mean_row(self.best_per_pattern(self.scores(keys_SD)))[None]
-        order_w, starts_n1 = self._grouped()
-        return self.screen.near(keys_SD, self.keys_uD, (order_w, starts_n1), crowding_n, count)
+    def screened(self, keys_SD: torch.Tensor) -> tuple[Any, ...] | None:
+        """What the compiled search for the patterns near to a passage is given; None where ``scores`` is sooner."""
+        screen = self.screen_for(len(keys_SD))
+        if screen is None:
+            return None
+        order_w, starts_n1 = self.grouped()
+        codes = screen.codes(self.keys_uD)
+        return keys_SD.contiguous().numpy(), *codes, self.keys_uD.numpy(), starts_n1, order_w, screen.error(keys_SD)
 
     def scores_of(self, slots_k: np.ndarray, queries_QD: torch.Tensor) -> np.ndarray:
         """Highest score among the units of each of some patterns, (Q, k)."""
-        order_w, starts_n1 = self._grouped()
+        order_w, starts_n1 = self.grouped()
         first_k = starts_n1[slots_k]
         lengths_k = starts_n1[slots_k + 1] - first_k
         ends_k = np.cumsum(lengths_k)
@@ -120,7 +121,7 @@ class UnitTable:
 
     def best_per_pattern(self, scores_Qu: np.ndarray) -> np.ndarray:
         """Highest score among each pattern's units: (Q, u) to (Q, n)."""
-        order_w, starts_n1 = self._grouped()
+        order_w, starts_n1 = self.grouped()
         if order_w is None and self._owners == self.used:
             return scores_Qu
         scores_Qw = scores_Qu if order_w is None else scores_Qu.take(order_w, axis=1)
@@ -145,7 +146,7 @@ class UnitTable:
         self._starts_U1[: self._owners], self._starts_U1[self._owners] = starts_n, self.used
         self._is_in_order = bool((owner_u[starts_n] == np.arange(self._owners)).all()) and not self._free
 
-    def _grouped(self) -> tuple[np.ndarray | None, np.ndarray]:
+    def grouped(self) -> tuple[np.ndarray | None, np.ndarray]:
         """Owned units in the order of their slots (None: all, as they stand); where each slot's begin, and the end."""
         if self._is_in_order:
             return None, self._starts_U1[: self._owners + 1]
