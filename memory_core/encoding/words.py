@@ -29,6 +29,10 @@ _UNSPACED: Final = (
 _CLITIC: Final = r"(?:['’](?:s|t|d|m|ll|re|ve)(?![^\W_]))?"
 _SPACED_WORD: Final = re.compile(rf"([^\W_]+){_CLITIC}", re.IGNORECASE)
 _ASCII_WORD: Final = re.compile(rf"([^\W_]+){_CLITIC}", re.IGNORECASE | re.ASCII)
+# What ASCII folds to: letters and digits in lower case, white space for all else.
+_ASCII_FOLDED: Final = bytes(ord(chr(code).lower()) if chr(code).isalnum() else ord(" ") for code in range(128)).ljust(
+    256
+)
 _local = threading.local()
 
 Span = tuple[int, int]
@@ -77,14 +81,15 @@ def analyze(text: str, language: str) -> tuple[Word, ...]:
 
 def fold_words(text: str) -> list[str]:
     """The words of ``text`` in order, case-folded and not stemmed: what ``stem_word`` makes the words' stems of."""
-    if text.isascii():
+    if not text.isascii():
+        return [_fold(text[start:end]) for start, end in _spans(text)]
+    if "'" in text:
         return _ASCII_WORD.findall(text.lower())
-    return [_fold(text[start:end]) for start, end in _spans(text)]
+    return text.encode().translate(_ASCII_FOLDED).decode().split()
 
 
 def stem_word(folded: str, language: str) -> tuple[str, bool]:
     """The stem of one folded word, and whether it is a function word: what ``analyze`` says of it."""
-    check_language(language)
     return _stem([folded], language)[0], folded in _function_words(language)
 
 
@@ -103,7 +108,7 @@ def _stemmer(language: str) -> Stemmer.Stemmer:
     # Stemmers keep buffers and a cache inside and are not safe to share between threads.
     stemmers: dict[str, Stemmer.Stemmer] = _local.__dict__.setdefault("stemmers", {})
     if language not in stemmers:
-        stemmers[language] = Stemmer.Stemmer(language)
+        stemmers[language] = Stemmer.Stemmer(check_language(language))
     return stemmers[language]
 
 
