@@ -2,17 +2,18 @@
 
 A slot keeps the ids of its words with their counts (bounded), from which postings (id -> slots) are derived. Reading
 scores slots as BM25 does (Robertson & Zaragoza 2009); the inverse document frequency is learned from the stream.
-Shapes: U units, W words a slot, V words seen, n patterns in use.
+Shapes: U units, W words a slot, V words seen, n patterns in use, R slots with T words in all, N distinct by slot.
 """
 
 from __future__ import annotations
 
 import math
 from array import array
-from collections import Counter
-from collections.abc import Iterable
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from hashlib import blake2b
+from itertools import chain, compress, count, islice, pairwise
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -22,6 +23,9 @@ from memory_core.encoding.words import Word, fold_words, stem_word
 WORDS_PER_SLOT: Final = 64
 SATURATION_K1: Final = 0.9
 LENGTH_B: Final = 0.4
+WORDS_REMEMBERED: Final = 1 << 17
+COUNT_MAX: Final = 255
+WORTH_TOGETHER: Final = 8
 _CONTENT_BIT: Final = 1
 _NONE_POSTED: Final = np.zeros(0, dtype=np.int64)
 # Negations are function words to a search engine, but they turn a fact around.
@@ -33,7 +37,7 @@ _NEGATIONS: Final = frozenset(
 WordId = int
 
 
-@lru_cache(maxsize=1 << 17)
+@lru_cache(maxsize=WORDS_REMEMBERED)
 def word_id(stem: str, is_function_word: bool) -> WordId:
     """63-bit id of a stem, the same on every machine, never 0; its lowest bit says whether the word carries meaning."""
     digest = int.from_bytes(blake2b(stem.encode(), digest_size=8).digest()) >> 1
@@ -53,12 +57,26 @@ def word_ids(words: Iterable[Word]) -> list[WordId]:
 
 def words_of_text(text: str, language: str) -> list[WordId]:
     """Ids of the words of a text, in order: ``word_ids(analyze(text, language))``, faster."""
-    return [_id_of_folded(word, language) for word in fold_words(text)]
+    return list(map(_ids_in(language).__getitem__, fold_words(text)))
 
 
-@lru_cache(maxsize=1 << 17)
-def _id_of_folded(word: str, language: str) -> WordId:
-    return word_id(*stem_word(word, language))
+class _Ids(dict[str, WordId]):
+    """Ids of the folded words of one language that were met; a full one begins anew."""
+
+    def __init__(self, language: str) -> None:
+        super().__init__()
+        self._language = language
+
+    def __missing__(self, folded: str) -> WordId:
+        if len(self) >= WORDS_REMEMBERED:
+            self.clear()
+        self[folded] = word = word_id(*stem_word(folded, self._language))
+        return word
+
+
+@lru_cache(maxsize=4)
+def _ids_in(language: str) -> _Ids:
+    return _Ids(language)
 
 
 class ScoredWords(NamedTuple):
@@ -85,7 +103,10 @@ class WordTable:
         self.count_UW = np.zeros((units, WORDS_PER_SLOT), dtype=np.uint8)
         self.length_U = np.zeros(units, dtype=np.int32)
         self.index_UW = np.zeros((units, WORDS_PER_SLOT), dtype=np.int32)
-        self._vocabulary: dict[WordId, int] = {}
+        # A few numbers go in through these at a fraction of what an array takes.
+        self._words = self.word_UW.data.cast("B").cast("q")
+        self._counts, self._indices = self.count_UW.data.cast("B"), self.index_UW.data.cast("B").cast("i")
+        self._vocabulary: defaultdict[WordId, int] = defaultdict(count(1).__next__)
         # Of each word the slots that carry it, and how often: slot * 256 + count.
         self._postings: list[array[int]] = [array("q")]
         self.frequency_V = np.zeros(1024, dtype=np.int32)
@@ -99,12 +120,54 @@ class WordTable:
             self._unpost(slot)
         counted = kept_words(words)
         kept, counts = list(counted), list(counted.values())
-        if max(counts, default=0) > 255:
-            counts = [min(count, 255) for count in counts]
-        self.word_UW[slot, : len(kept)] = kept
-        self.count_UW[slot, : len(kept)] = counts
-        self.length_U[slot] = sum([word & _CONTENT_BIT for word in words])
-        self._post(slot, kept, counts)
+        if max(counts, default=0) > COUNT_MAX:
+            counts = [min(count, COUNT_MAX) for count in counts]
+        place = slot * WORDS_PER_SLOT
+        self._words[place : place + len(kept)] = array("q", kept)
+        self._counts[place : place + len(kept)] = bytes(counts)
+        self.length_U[slot] = length = sum(map(_CONTENT_BIT.__and__, words))
+        self._length_sum += length
+        self.slot_count = max(self.slot_count, slot + 1)
+        indices = self._indices_of(kept)
+        self._indices[place : place + len(kept)] = array("i", indices)
+        postings, posted, frequency_V = self._postings, slot << 8, self.frequency_V.data
+        for index, times in zip(indices, counts, strict=True):
+            posting = postings[index]
+            posting.append(posted | times)
+            frequency_V[index] = len(posting)
+
+    def learn_many(self, slots: Sequence[int], texts: Sequence[list[WordId]]) -> None:
+        """``learn`` the text of each of the slots, all different: sooner together where it can be."""
+        is_plain = [
+            slot >= self.slot_count and (len(words) <= WORDS_PER_SLOT or len(set(words)) <= WORDS_PER_SLOT)
+            for slot, words in zip(slots, texts, strict=True)
+        ]
+        if sum(is_plain) < WORTH_TOGETHER:
+            is_plain = [False] * len(is_plain)
+        for slot, words, plain in zip(slots, texts, is_plain, strict=True):
+            if not plain:
+                self.learn(slot, words)
+        if any(is_plain):
+            self._learn_together(np.array([*compress(slots, is_plain)]), [*compress(texts, is_plain)])
+
+    def _learn_together(self, slots_R: np.ndarray, texts: Sequence[list[WordId]]) -> None:
+        """``learn`` where slots are new and every text has at most 64 distinct words."""
+        words = list(chain.from_iterable(texts))
+        word_T, index_T = np.array(words, dtype=np.int64), np.array(self._indices_of(words), dtype=np.int64)
+        row_T = np.repeat(np.arange(len(texts)), [len(text) for text in texts])
+        length_R = np.bincount(row_T[(word_T & _CONTENT_BIT) != 0], minlength=len(texts))
+        self.length_U[slots_R] = length_R
+        self._length_sum += int(length_R.sum())
+        self.slot_count = max(self.slot_count, int(slots_R.max()) + 1)
+        _, first_N, times_N = np.unique(row_T * len(self._postings) + index_T, return_index=True, return_counts=True)
+        order_N = np.argsort(first_N)
+        first_N, count_N = first_N[order_N], np.minimum(times_N[order_N], COUNT_MAX)
+        row_N, index_N = row_T[first_N], index_T[first_N]
+        column_N = np.arange(len(row_N)) - np.searchsorted(row_N, row_N)
+        slot_N = slots_R[row_N]
+        self.word_UW[slot_N, column_N], self.count_UW[slot_N, column_N] = word_T[first_N], count_N
+        self.index_UW[slot_N, column_N] = index_N
+        self._post(index_N, slot_N << 8 | count_N)
 
     def words_of(self, slot: int) -> set[WordId]:
         """Distinct words of a slot."""
@@ -143,20 +206,33 @@ class WordTable:
         n_patterns = len(word_nW)
         self.word_UW[:n_patterns], self.count_UW[:n_patterns] = word_nW, count_nW
         self.length_U[:n_patterns] = length_n
-        for slot, (words, counts) in enumerate(zip(word_nW.tolist(), count_nW.tolist(), strict=True)):
-            kept = [word for word in words if word]
-            self._post(slot, kept, counts[: len(kept)])
+        self.slot_count, self._length_sum = n_patterns, int(length_n.sum())
+        place_N = np.nonzero(word_nW)
+        index_N = np.array(self._indices_of(word_nW[place_N].tolist()), dtype=np.int64)
+        self.index_UW[place_N] = index_N
+        self._post(index_N, place_N[0] << 8 | count_nW[place_N])
 
-    def _post(self, slot: int, words: list[WordId], counts: list[int]) -> None:
-        vocabulary, postings, posted = self._vocabulary, self._postings, slot << 8
-        indices = [vocabulary.get(word) or self._add_word(word) for word in words]
-        for index, count in zip(indices, counts, strict=True):
-            postings[index].append(posted | count)
-        index_w = self.index_UW[slot, : len(indices)]
-        index_w[:] = indices
-        self.frequency_V[index_w] += 1
-        self.slot_count = max(self.slot_count, slot + 1)
-        self._length_sum += int(self.length_U[slot])
+    def _indices_of(self, words: Sequence[WordId]) -> list[int]:
+        """Indices of words, in order; one met for the first time gets the next index."""
+        indices = list(map(self._vocabulary.__getitem__, words))
+        new = len(self._vocabulary) + 1 - len(self._postings)
+        self._postings += [array("q") for _ in range(new)]
+        while len(self.frequency_V) < len(self._postings):
+            self.frequency_V = np.concatenate([self.frequency_V, np.zeros_like(self.frequency_V)])
+            self.is_content_V = np.concatenate([self.is_content_V, np.zeros_like(self.is_content_V)])
+        for word, index in islice(reversed(self._vocabulary.items()), new):
+            self.is_content_V[index] = is_content(word)
+        return indices
+
+    def _post(self, index_N: np.ndarray, posted_N: np.ndarray) -> None:
+        """Let words lead to slots: one entry of a posting for each word of each slot."""
+        order_N = np.argsort(index_N, kind="stable")
+        sorted_N, posted = index_N[order_N], array("q", posted_N[order_N].tobytes())
+        starts = np.flatnonzero(np.diff(sorted_N, prepend=0))
+        indices, borders = sorted_N[starts].tolist(), pairwise([*starts.tolist(), len(posted)])
+        for index, (start, end) in zip(indices, borders, strict=True):
+            self._postings[index].extend(posted[start:end])
+            self.frequency_V[index] = len(self._postings[index])
 
     def _unpost(self, slot: int) -> None:
         for index in self.index_UW[slot].tolist():
@@ -164,18 +240,9 @@ class WordTable:
                 break
             posted = self._postings[index]
             del posted[int(np.flatnonzero(np.array(posted) >> 8 == slot)[0])]
-            self.frequency_V[index] -= 1
+            self.frequency_V[index] = len(posted)
         self._length_sum -= int(self.length_U[slot])
         self.word_UW[slot], self.count_UW[slot], self.index_UW[slot] = 0, 0, 0
-
-    def _add_word(self, word: WordId) -> int:
-        index = self._vocabulary[word] = len(self._postings)
-        self._postings.append(array("q"))
-        if index == len(self.is_content_V):
-            self.frequency_V = np.concatenate([self.frequency_V, np.zeros_like(self.frequency_V)])
-            self.is_content_V = np.concatenate([self.is_content_V, np.zeros_like(self.is_content_V)])
-        self.is_content_V[index] = is_content(word)
-        return index
 
 
 def kept_words(words: Iterable[WordId]) -> dict[WordId, int]:
