@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from functools import lru_cache
 from itertools import count
+from typing import Final
 
 import numpy as np
 
@@ -16,6 +18,7 @@ from memory_core.patterns.word_table import WordId, words_of_text
 
 Speaker = frozenset[WordId]
 NOBODY = 0
+NAMES_REMEMBERED: Final = 4096
 
 
 class Speakers:
@@ -24,6 +27,7 @@ class Speakers:
     def __init__(self, units: int, language: str) -> None:
         self._language = language
         self._speaker_U = np.zeros(units, dtype=np.int32)
+        self._slots = self._speaker_U.data
         self._numbers = count(1)
         self._known: dict[int, Speaker] = {}
         self._slot_counts: Counter[int] = Counter()
@@ -32,12 +36,11 @@ class Speakers:
 
     def learn(self, slot: int, text: str) -> None:
         """Note who speaks in the text that a slot now stands for."""
-        self._leave(int(self._speaker_U[slot]))
-        self._speaker_U[slot] = NOBODY
+        self._leave(self._slots[slot])
         end = speaker_end(text)
-        speaker = frozenset(words_of_text(text[:end], self._language)) if end else None
-        if speaker:
-            self._speaker_U[slot] = number = self._number_of(speaker)
+        speaker = _speaker_of(text[:end], self._language) if end else None
+        self._slots[slot] = number = self._number_of(speaker) if speaker else NOBODY
+        if number != NOBODY:
             self._slot_counts[number] += 1
 
     def named_in(self, words: Iterable[WordId], n_patterns: int) -> np.ndarray:
@@ -66,3 +69,8 @@ class Speakers:
             del self._slot_counts[number]
             speaker = self._known.pop(number)
             del self._by_word[min(speaker)][speaker]
+
+
+@lru_cache(maxsize=NAMES_REMEMBERED)
+def _speaker_of(name: str, language: str) -> Speaker:
+    return frozenset(words_of_text(name, language))

@@ -36,16 +36,17 @@ class Transitions:
         self._counts_2UL = np.zeros((2 * units, LINKS), dtype=np.float32)
         self.next_UL, self.previous_UL = self._links_2UL[:units], self._links_2UL[units:]
         self.next_count_UL, self.previous_count_UL = self._counts_2UL[:units], self._counts_2UL[units:]
+        # Numbers go in and out of these as Python's own, at half the cost of an array's.
+        self._links = self._links_2UL.data
+        self._counts = self._counts_2UL.data.cast("B").cast("f", (2 * units, LINKS))
         self.tails: dict[str, int] = {}
 
     def follow(self, session: str | None, slots: Sequence[int]) -> None:
-        """Record that ``slots`` came next, in order, in this session (None: linked among themselves only)."""
-        before = [self.tails[session]] if session is not None and session in self.tails else []
-        chain = [*before, *slots]
-        for source, target in pairwise(chain):
+        """Record that ``slots``, one at least, came next in this session (None: linked among themselves only)."""
+        before = None if session is None else self.tails.pop(session, None)
+        for source, target in pairwise(slots if before is None else (before, *slots)):
             self.link(source, target, 1.0)
-        if session is not None and slots:
-            self.tails.pop(session, None)
+        if session is not None:
             self.tails[session] = slots[-1]
             if len(self.tails) > SESSIONS_MAX:
                 del self.tails[next(iter(self.tails))]
@@ -53,8 +54,8 @@ class Transitions:
     def link(self, source: int, target: int, amount: float) -> None:
         """Strengthen a link in both tables; in a full row a new one takes the place of the weakest."""
         if source != target:
-            _strengthen(self.next_UL[source], self.next_count_UL[source], target, amount)
-            _strengthen(self.previous_UL[target], self.previous_count_UL[target], source, amount)
+            self._strengthen(source, target, amount)
+            self._strengthen(len(self.next_UL) + target, source, amount)
 
     def forget_slot(self, slot: int) -> None:
         """Drop every link of a slot that is about to stand for something else."""
@@ -95,6 +96,17 @@ class Transitions:
         place_R: np.ndarray = (target_kL + start_k[:, None])[target_kL >= 0]
         return place_R
 
+    def _strengthen(self, place: int, other: int, amount: float) -> None:
+        """Strengthen one link of a place (slot, or U + slot for those backwards)."""
+        links, counts, column = self._links, self._counts, 0
+        if counts[place, 0] != 0.0 and links[place, 0] != other:
+            known = [links[place, column] for column in range(LINKS)]
+            amounts = [counts[place, column] for column in range(LINKS)]
+            column = known.index(other) if other in known else amounts.index(min(amounts))
+        if links[place, column] != other:
+            links[place, column], counts[place, column] = other, 0.0
+        counts[place, column] += amount
+
     def _step(
         self, row_k: np.ndarray, place_k: np.ndarray, share_k: np.ndarray | None
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -113,15 +125,3 @@ class Transitions:
             stored = tables[name]
             getattr(self, name)[: len(stored)] = stored
         self.tails = dict(tails)
-
-
-def _strengthen(row_L: np.ndarray, counts_L: np.ndarray, other: int, amount: float) -> None:
-    if counts_L[0] == 0.0 or row_L[0] == other:
-        row_L[0] = other
-        counts_L[0] += amount
-        return
-    known = np.flatnonzero(row_L == other)
-    position = int(known[0]) if len(known) else int(counts_L.argmin())
-    if not len(known):
-        row_L[position], counts_L[position] = other, 0.0
-    counts_L[position] += amount
