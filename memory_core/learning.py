@@ -2,15 +2,16 @@
 
 An observation is one passage or several. Each passage is matched with a pattern or recruits one, whose units take the
 keys of its segments; then the fast weights take a step from every key towards its pattern's code.
-Shapes: S segments, P passages, D key_dim, V value_dim, n patterns in use.
+Shapes: S segments, P passages, R of them new, D key_dim, V value_dim, n patterns in use.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from itertools import accumulate, compress
+from typing import Final, NamedTuple
 
 import numpy as np
 import torch
@@ -43,8 +44,7 @@ class _Report:
     learned: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class _Passage:
+class _Passage(NamedTuple):
     """A text to learn as one pattern: where it came from, what it says, and its rows of keys."""
 
     exemplar: Exemplar
@@ -59,10 +59,11 @@ def observe(
 ) -> tuple[MemoryState, tuple[ObserveOutcome, ...]]:
     """Learn a batch in order. Raises ReadOnly, Saturated, InvalidInput or LearningFailed with the state unchanged."""
     step_size = state.config.learning_rate if learning_rate is None else learning_rate
+    _refuse_step_size(step_size)
+    keys_SD = _keys_to_learn(state, batch)
     reports = [_Report() for _ in batch]
-    passages = _passages(state, batch, reports, first_seq)
-    _refuse_what_cannot_be_learned(state, step_size, passages)
-    needed = sum(passage.segments for passage in passages)
+    passages = _passages(state, batch, keys_SD, reports, first_seq)
+    needed = len(keys_SD)
     if needed > state.bank.units.free_count:
         state.become(make_room(state, needed))
     # A full bank replaces patterns, which changes what later passages are compared with: then one at a time.
@@ -71,6 +72,24 @@ def observe(
         _Chunk(state, step_size, passages[start : start + size]).learn()
     state.observation_count += len(batch)
     return state, tuple(_outcome(state, report, Seq(first_seq + row)) for row, report in enumerate(reports))
+
+
+class _Placement(NamedTuple):
+    """Passages, the slot of each, whether it is a new pattern's, and the surprise."""
+
+    passages: Sequence[_Passage]
+    slots: Sequence[int]
+    recruits: Sequence[bool]
+    scores: Sequence[float]
+
+    def part(self, begin: int, end: int) -> _Placement:
+        return _Placement._make(column[begin:end] for column in self)
+
+    def recruited(self) -> _Placement:
+        """Those of the passages that become patterns."""
+        return (
+            self if all(self.recruits) else _Placement._make(list(compress(column, self.recruits)) for column in self)
+        )
 
 
 class _Chunk:
@@ -83,27 +102,20 @@ class _Chunk:
         self._waiting: list[tuple[_Passage, int | None]] = []
 
     def learn(self) -> None:
-        """Place each passage in order; M takes its steps at the end, or when the addresses are about to move."""
-        bank = self._state.bank
+        """Place the passages in order; M takes its steps at the end, or when the addresses are about to move."""
+        bank, begin = self._state.bank, 0
         comparison = self._compare()
         novelties, recruits_P = self._settle(comparison)
-        n_patterns, slots = bank.count, np.full(len(self._passages), -1)
-        for row, (passage, score, nearest, is_new) in enumerate(
-            zip(
-                self._passages,
-                novelties.score_P.tolist(),
-                novelties.nearest_P.tolist(),
-                recruits_P.tolist(),
-                strict=True,
-            )
-        ):
-            known = nearest if nearest < n_patterns else int(slots[nearest - n_patterns])
-            slots[row] = slot = self._place(passage, score, None if is_new else known)
-            self._waiting.append((passage, slot if is_new else None))
-            if is_new and bank.next_pattern_id in ADDRESS_FREEZE_AT:
-                self._flush()
-                self._readdress()
-        bank.crowd(comparison.nearest_neighbours(slots, recruits_P, bank.count))
+        recruits = recruits_P.tolist()
+        slots = self._slots(novelties.nearest_P, recruits)
+        placement = _Placement(self._passages, slots, recruits, novelties.score_P.tolist())
+        for end in self._address_moves(recruits):
+            self._place(placement.part(begin, end))
+            self._flush()
+            self._readdress()
+            begin = end
+        self._place(placement.part(begin, len(slots)))
+        bank.crowd(comparison.nearest_neighbours(np.array(slots), recruits_P, bank.count))
         self._flush()
 
     def _compare(self) -> AnyComparison:
@@ -144,30 +156,50 @@ class _Chunk:
             texts[nearest] = joined or texts[nearest]
         return is_new_P
 
-    def _place(self, passage: _Passage, score: float, known: int | None) -> int:
-        state, bank, report = self._state, self._state.bank, passage.report
-        if known is None:
-            slot = self._recruit(passage, score)
-        else:
-            slot = known
-            bank.strengthen(slot, passage.exemplar)
-        session = passage.exemplar.session
-        state.transitions.follow(session, [slot] if session is not None else [*report.slots[-1:], slot])
-        report.surprises.append(score)
-        report.slots.append(slot)
-        report.patterns.append(PatternId(bank.pattern_id(slot)))
-        return slot
+    def _slots(self, nearest_P: np.ndarray, recruits: Sequence[bool]) -> list[int]:
+        """The slot that each passage recruits, or that it strengthens: a known one or an earlier passage's."""
+        n_patterns, slots = self._state.bank.count, list[int]()
+        vacant = iter(self._state.bank.vacant_slots(sum(recruits)) if any(recruits) else ())
+        for nearest, is_new in zip(nearest_P.tolist(), recruits, strict=True):
+            known = nearest if nearest < n_patterns else slots[nearest - n_patterns]
+            slots.append(next(vacant) if is_new else known)
+        return slots
 
-    def _recruit(self, passage: _Passage, score: float) -> int:
-        state = self._state
-        n_patterns = state.bank.count
-        slot = state.bank.recruit(passage.keys_SD, passage.exemplar, score)
-        if slot < n_patterns:
-            state.transitions.forget_slot(slot)
-        state.words.learn(slot, passage.words)
-        state.speakers.learn(slot, passage.exemplar.text)
-        passage.report.learned = True
-        return slot
+    def _address_moves(self, recruits: Sequence[bool]) -> Iterator[int]:
+        """After how many passages the mean that centres addresses is measured anew; mostly never."""
+        number = self._state.bank.next_pattern_id
+        if number >= max(ADDRESS_FREEZE_AT):
+            return
+        for row, reached in enumerate(accumulate(recruits, initial=number)):
+            if row and recruits[row - 1] and reached in ADDRESS_FREEZE_AT:
+                yield row
+
+    def _place(self, part: _Placement) -> None:
+        """Let what is new take its slots, count what is known, and link and report all in order."""
+        if any(part.recruits):
+            self._recruit(part.recruited())
+        state, waiting = self._state, self._waiting
+        for passage, slot, is_new, score in zip(*part, strict=True):
+            session, report = passage.exemplar.session, passage.report
+            if not is_new:
+                state.bank.strengthen(slot, passage.exemplar)
+            state.transitions.follow(session, [slot] if session is not None else [*report.slots[-1:], slot])
+            waiting.append((passage, slot if is_new else None))
+            report.learned = report.learned or is_new
+            report.surprises.append(score)
+            report.slots.append(slot)
+            report.patterns.append(PatternId(state.bank.pattern_id(slot)))
+
+    def _recruit(self, new: _Placement) -> None:
+        state, slots = self._state, range(new.slots[0], new.slots[-1] + 1)
+        if slots.start < state.bank.count:
+            state.transitions.forget_slot(slots.start)
+        sizes = [passage.segments for passage in new.passages]
+        exemplars = [passage.exemplar for passage in new.passages]
+        state.bank.recruit(slots, _keys(new.passages), sizes, exemplars, new.scores)
+        state.words.learn_many(slots, [passage.words for passage in new.passages])
+        for slot, exemplar in zip(slots, exemplars, strict=True):
+            state.speakers.learn(slot, exemplar.text)
 
     def _flush(self) -> None:
         """Count the keys that were placed and take their pending steps on M."""
@@ -199,15 +231,21 @@ class _Chunk:
 
 
 def _passages(
-    state: MemoryState, batch: Sequence[EncodedObservation], reports: Sequence[_Report], first_seq: Seq
+    state: MemoryState,
+    batch: Sequence[EncodedObservation],
+    keys_SD: torch.Tensor,
+    reports: Sequence[_Report],
+    first_seq: Seq,
 ) -> list[_Passage]:
+    """The passages of a batch, in order, with the keys of all its segments, (S, D), shared out among them."""
+    groups = [group_passages(item.encoded.spans) for item in batch]
+    keys = iter(keys_SD.split_with_sizes([len(segments) for passages in groups for segments in passages]))
     passages = []
-    for row, (item, report) in enumerate(zip(batch, reports, strict=True)):
-        told, spans = item.observation, item.encoded.spans
-        keys_SD = to_keys(state, item.encoded.keys_SD)
-        for segments in group_passages(spans):
+    for row, (item, report, ranges) in enumerate(zip(batch, reports, groups, strict=True)):
+        told, text, spans = item.observation, item.encoded.text, item.encoded.spans
+        for segments in ranges:
             exemplar = Exemplar(
-                text=item.encoded.text[spans[segments[0]][0] : spans[segments[-1]][1]],
+                text=text[spans[segments[0]][0] : spans[segments[-1]][1]],
                 seq=Seq(first_seq + row),
                 domain=told.domain,
                 session=told.session,
@@ -215,8 +253,7 @@ def _passages(
                 metadata=told.metadata,
             )
             words = words_of_text(exemplar.text, state.config.language)
-            keys = keys_SD if len(segments) == len(spans) else keys_SD[segments.start : segments.stop]
-            passages.append(_Passage(exemplar, words, keys, len(segments), report))
+            passages.append(_Passage(exemplar, words, next(keys), len(segments), report))
     return passages
 
 
@@ -237,18 +274,24 @@ def _outcome(state: MemoryState, report: _Report, seq: Seq) -> ObserveOutcome:
     )
 
 
-def _refuse_what_cannot_be_learned(state: MemoryState, step_size: float, passages: Sequence[_Passage]) -> None:
+def _refuse_step_size(step_size: float) -> None:
     if step_size == 0.0:
         raise ReadOnly("This memory has learning rate 0 and does not learn.", hint="Fork it with a learning rate > 0.")
     if not 0.0 < step_size <= 1.0:
         raise InvalidInput(f"learning_rate {step_size:g} is not in (0, 1].", hint="Choose a value in that range.")
-    if not passages:
+
+
+def _keys_to_learn(state: MemoryState, batch: Sequence[EncodedObservation]) -> torch.Tensor:
+    """Keys of all segments in order, (S, D); refuses a batch that cannot be learned."""
+    if not batch:
         raise InvalidInput("There is no text to learn.", hint="Send at least one non-empty text.")
-    if not bool(np.isfinite(_keys(passages).cpu().numpy()).all()):
+    keys_SD = to_keys(state, *(item.encoded.keys_SD for item in batch))
+    if not bool(np.isfinite(keys_SD.cpu().numpy()).all()):
         raise LearningFailed("The encoder gave a key that is not finite; nothing was learned.", hint="Report the text.")
-    needed, free = sum(passage.segments for passage in passages), state.bank.units.free_count
-    if state.config.saturation == "refuse" and needed > free:
+    free = state.bank.units.free_count
+    if state.config.saturation == "refuse" and len(keys_SD) > free:
         raise Saturated(
-            f"{free} of {state.config.units} units are free and {needed} could be needed.",
+            f"{free} of {state.config.units} units are free and {len(keys_SD)} could be needed.",
             hint="Consolidate, or fork into a memory with more units.",
         )
+    return keys_SD

@@ -232,14 +232,17 @@ class MemoryState:
             np.copyto(column, tensors[name].numpy(), casting="no")
 
 
-def to_keys(state: MemoryState, keys_SD: np.ndarray) -> torch.Tensor:
-    """Keys on the state's device; InvalidInput when their size is not the memory's."""
-    if keys_SD.ndim != 2 or keys_SD.shape[1] != state.config.key_dim or not len(keys_SD):
-        raise InvalidInput(
-            f"Keys of shape {keys_SD.shape} do not fit a memory with key_dim={state.config.key_dim}.",
-            hint="Encode with the encoder the memory was created with.",
-        )
-    return torch.from_numpy(np.ascontiguousarray(keys_SD, dtype=np.float32)).to(state.device)
+def to_keys(state: MemoryState, *texts: np.ndarray) -> torch.Tensor:
+    """The keys of texts, one at least, on the state's device; InvalidInput when their size is not the memory's."""
+    key_dim = state.config.key_dim
+    for keys_SD in texts:
+        if keys_SD.ndim != 2 or keys_SD.shape[1] != key_dim or not len(keys_SD):
+            raise InvalidInput(
+                f"Keys of shape {keys_SD.shape} do not fit a memory with key_dim={key_dim}.",
+                hint="Encode with the encoder the memory was created with.",
+            )
+    together_SD = texts[0] if len(texts) == 1 else np.concatenate(texts)
+    return torch.from_numpy(np.ascontiguousarray(together_SD, dtype=np.float32)).to(state.device)
 
 
 def _copied(blobs: dict[str, dict[str, torch.Tensor]]) -> dict[str, dict[str, torch.Tensor]]:

@@ -141,11 +141,11 @@ def _place_patterns(state: MemoryState, result: MemoryState, chosen: Cut, keys: 
     for home, (slot, exemplars) in enumerate(chosen.kept):
         keys_SD = source.units.keys_uD[source.units.units_of(slot)]
         if slot in chosen.refounded:
-            anew_SD = torch.cat([to_keys(state, keys[text].keys_SD) for text in chosen.refounded[slot]])
+            anew_SD = to_keys(state, *(keys[text].keys_SD for text in chosen.refounded[slot]))
             keys_SD = pool_keys(anew_SD, len(keys_SD))
             target.columns["segments_U"][home] = len(anew_SD)
             target.columns["born_seq_U"][home] = exemplars[0].seq
-        target.units.own(home, keys_SD)
+        target.units.own(range(home, home + 1), keys_SD, [len(keys_SD)])
         texts = _distinct(exemplars) if is_blend_n[slot] else (exemplars[0].text,)
         words = [word for text in texts for word in words_of_text(text, state.config.language)]
         result.words.learn(home, words)

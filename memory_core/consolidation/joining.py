@@ -38,7 +38,8 @@ def _move_bank(state: MemoryState, result: MemoryState, kept_m: np.ndarray, merg
     source, target = state.bank, result.bank
     target.count, target.next_pattern_id = len(kept_m), source.next_pattern_id
     for home, slot in enumerate(kept_m.tolist()):
-        target.units.own(home, source.units.keys_uD[source.units.units_of(slot)])
+        units = source.units.units_of(slot)
+        target.units.own(range(home, home + 1), source.units.keys_uD[units], [len(units)])
     for name in COLUMNS:
         target.column(name)[:] = source.column(name)[kept_m]
     target.exemplars = [source.exemplars[slot] for slot in kept_m.tolist()]

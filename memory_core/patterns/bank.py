@@ -1,10 +1,12 @@
 """What the hidden units stand for: one slot per pattern, in fixed arrays, and the units that lead to it.
 
 Slots 0 .. count-1 are in use. A slot that is replaced gets a new pattern id, so ids are never reused.
-Shapes: U units, D key_dim, n patterns in use.
+Shapes: U units, D key_dim, n patterns in use, R of them new, S keys.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -54,21 +56,35 @@ class PatternBank:
         """The id that callers see for a slot."""
         return int(self.columns["pattern_id_U"][slot])
 
-    def recruit(self, keys_SD: torch.Tensor, exemplar: Exemplar, surprise: float) -> int:
-        """Give the next free slot, or the weakest one when full, to a new pattern; returns the slot."""
-        slot = self.weakest_slot() if self.is_full else self.count
-        if slot == self.count:
-            self.count += 1
-            self.exemplars.append(())
-        else:
-            self.units.release(slot)
-        self.units.own(slot, pool_keys(keys_SD, self.units.free_count))
-        values = (self.next_pattern_id, exemplar.seq, exemplar.seq, 1, surprise, 0.0, keys_SD.shape[0])
-        for name, value in zip(COLUMNS, values, strict=True):
-            self.columns[name][slot] = value
-        self.exemplars[slot] = (exemplar,)
-        self.next_pattern_id += 1
-        return slot
+    def vacant_slots(self, patterns: int) -> range:
+        """Slots for so many new patterns: the next ones; when full, for one pattern only, the weakest."""
+        first = self.weakest_slot() if self.is_full else self.count
+        return range(first, first + patterns)
+
+    def recruit(
+        self,
+        slots: range,
+        keys_SD: torch.Tensor,
+        sizes: Sequence[int],
+        exemplars: Sequence[Exemplar],
+        surprises: Sequence[float],
+    ) -> None:
+        """Let vacant slots stand for new patterns: of each the number of its keys, all given in turn, and its text.
+
+        There must be a unit for each key, unless there is one pattern only: then its keys are pooled.
+        """
+        rows = slice(slots.start, slots.stop)
+        if slots.start < self.count:
+            self.units.release(slots.start)
+        self.exemplars[rows] = [(exemplar,) for exemplar in exemplars]
+        self.count = max(self.count, slots.stop)
+        kept_SD = pool_keys(keys_SD, self.units.free_count)
+        self.units.own(slots, kept_SD, sizes if len(kept_SD) == len(keys_SD) else [len(kept_SD)])
+        seqs = [exemplar.seq for exemplar in exemplars]
+        ids = range(self.next_pattern_id, self.next_pattern_id + len(slots))
+        for name, values in zip(COLUMNS, (ids, seqs, seqs, 1, surprises, 0.0, sizes), strict=True):
+            self.columns[name][rows] = values
+        self.next_pattern_id = ids.stop
 
     def crowd(self, nearest_n: np.ndarray) -> None:
         """New patterns came near others: keep each pattern's cosine to its nearest neighbour."""

@@ -7,6 +7,8 @@ Shapes: U units, u units ever used, D key_dim, n patterns, Q queries, S segments
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import accumulate, chain, repeat
 from typing import Any
 
 import numpy as np
@@ -50,22 +52,23 @@ class UnitTable:
         """Owners of the units ever used, a view of shape (u,); FREE where there is none."""
         return self.owner_U[: self.used]
 
-    def own(self, slot: int, keys_SD: torch.Tensor) -> None:
-        """Give a slot one unit per key; there must be enough free ones."""
+    def own(self, slots: range, keys_SD: torch.Tensor, sizes: Sequence[int]) -> None:
+        """Give slots in a row one unit per key, each so many as its size says; there must be enough free ones."""
         needed = keys_SD.shape[0]
+        owners = list(chain.from_iterable(map(repeat, slots, sizes)))
         reused = [self._free.pop() for _ in range(min(len(self._free), needed))]
         for row, unit in enumerate(reused):
             self.replace(unit, keys_SD[row])
-            self.owner_U[unit] = slot
+            self.owner_U[unit] = owners[row]
         fresh = slice(self.used, self.used + needed - len(reused))
         self.keys_UD[fresh] = keys_SD[len(reused) :] if reused else keys_SD
-        self.owner_U[fresh] = slot
-        self.used = fresh.stop
+        self.owner_U[fresh] = owners[len(reused) :]
         self._sorting = None
-        self._is_in_order = self._is_in_order and not reused and slot == self._owners
+        self._is_in_order = self._is_in_order and not reused and slots.start == self._owners
         if self._is_in_order:
-            self._owners += 1
-            self._starts_U1[self._owners] = self.used
+            self._owners = slots.stop
+            self._starts_U1[slots.start : slots.stop + 1] = list(accumulate(sizes, initial=self.used))
+        self.used = fresh.stop
 
     def replace(self, unit: int, key_D: torch.Tensor) -> None:
         """Give a unit that was used before another key."""

@@ -49,7 +49,7 @@ def test_a_key_that_is_replaced_or_loaded_counts_as_it_is_now(monkeypatch: pytes
     monkeypatch.setattr(unit_table, "WORTH_UNITS", 8)
     units, keys_ND = UnitTable(64, 64, torch.device("cpu")), unit_keys(50, 64, 3)
     for slot in range(40):
-        units.own(slot, keys_ND[slot : slot + 1])
+        units.own(range(slot, slot + 1), keys_ND[slot : slot + 1], [1])
 
     def nearest(table: UnitTable, key: int) -> int:
         screen = table.screen_for(1)
@@ -58,7 +58,7 @@ def test_a_key_that_is_replaced_or_loaded_counts_as_it_is_now(monkeypatch: pytes
 
     assert nearest(units, 11) == 11
     units.release(11)
-    units.own(11, keys_ND[45:46])
+    units.own(range(11, 12), keys_ND[45:46], [1])
     assert nearest(units, 45) == 11
     units.load(keys_ND[10:50].clone(), np.arange(40, dtype=np.int32))
     assert nearest(units, 11) == 1

@@ -13,10 +13,10 @@ SIZES = st.lists(st.integers(1, 4), min_size=1, max_size=12)
 def filled(sizes: list[int], released: list[int]) -> UnitTable:
     units = UnitTable(64, 2, torch.device("cpu"))
     for slot, size in enumerate(sizes):
-        units.own(slot, torch.rand(size, 2))
+        units.own(range(slot, slot + 1), torch.rand(size, 2), [size])
     for slot in dict.fromkeys(number % len(sizes) for number in released):
         units.release(slot)
-        units.own(slot, torch.rand(1 + slot % 3, 2))
+        units.own(range(slot, slot + 1), torch.rand(1 + slot % 3, 2), [1 + slot % 3])
     return units
 
 
@@ -37,3 +37,23 @@ def test_the_scores_of_some_patterns_are_those_of_all(sizes: list[int], released
     slots_k = np.array([number % len(sizes) for number in asked])
     every_Qn = units.best_per_pattern(units.scores(queries_QD))
     np.testing.assert_allclose(units.scores_of(slots_k, queries_QD), every_Qn[:, slots_k], rtol=1e-5)
+
+
+@given(SIZES, SIZES, st.lists(st.integers(0, 11), max_size=3))
+def test_giving_units_to_several_slots_at_once_is_as_to_one_after_the_other(
+    sizes: list[int], more: list[int], released: list[int]
+) -> None:
+    together, alone = filled(sizes, released), filled(sizes, released)
+    keys_SD, slots = torch.rand(sum(more), 2), range(len(sizes), len(sizes) + len(more))
+    if together.free_count < sum(more):
+        return
+    for units in (together, alone):
+        units.release(0)
+    together.own(slots, keys_SD, more)
+    for slot, own_SD in zip(slots, keys_SD.split(more), strict=True):
+        alone.own(range(slot, slot + 1), own_SD, [len(own_SD)])
+    np.testing.assert_array_equal(together.owner_u, alone.owner_u)
+    assert [together.units_of(slot) for slot in slots] == [alone.units_of(slot) for slot in slots]
+    for slot in slots:
+        assert torch.equal(together.keys_UD[together.units_of(slot)], alone.keys_UD[alone.units_of(slot)])
+    assert together.free_count == alone.free_count
