@@ -26,13 +26,13 @@ typedef struct {
     int32_t segments;
 } candidate_t;
 
-static inline void add_word(sums_t *sums, double rarity, int is_content) {
+INLINE void add_word(sums_t *sums, double rarity, int is_content) {
     sums->all += rarity;
     if (is_content) sums->content += rarity;
 }
 
 /* log((n + 1) / (frequency + 1/2)), at the turn of a passage. */
-static inline double rarity_of(float log_count, int32_t frequency) { return log_count - logf((float)frequency + 0.5f); }
+INLINE double rarity_of(float log_count, int32_t frequency) { return log_count - logf((float)frequency + 0.5f); }
 
 /* Dice's coefficient by rarity; for a longer text the share of the passage that it carries. */
 static double overlap(double own, double theirs, double common, int is_longer) {

@@ -13,6 +13,9 @@
 #define FOR_EACH_PROCESSOR
 #endif
 
+/* Into each of those copies. */
+#define INLINE static inline __attribute__((always_inline))
+
 #define LANES 16
 /* More rows a head than this are chosen by the plain form. */
 #define CHOSEN_MAX 256
@@ -20,7 +23,7 @@
 typedef float floats_t __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
 
 /* The sum of sixteen numbers, by halves. */
-static inline float sum_of(floats_t lanes) {
+INLINE float sum_of(floats_t lanes) {
     typedef float eight_t __attribute__((vector_size(32)));
     typedef float four_t __attribute__((vector_size(16)));
     union {

@@ -13,20 +13,20 @@
 #define AHEAD 2
 #define CACHE_LINE 64
 
-static inline void prefetch_row(const float *row_V, size_t dim) {
+INLINE void prefetch_row(const float *row_V, size_t dim) {
     for (size_t byte = 0; byte < dim * sizeof(float); byte += CACHE_LINE)
         __builtin_prefetch((const char *)row_V + byte, 1, 2);
 }
 
 /* target += amount * row */
-static inline void add_scaled(float *target_V, float amount, const float *row_V, size_t dim) {
+INLINE void add_scaled(float *target_V, float amount, const float *row_V, size_t dim) {
     size_t place = 0;
     for (; place + LANES <= dim; place += LANES)
         *(floats_t *)(target_V + place) += amount * *(const floats_t *)(row_V + place);
     for (; place < dim; place++) target_V[place] += amount * row_V[place];
 }
 
-static inline float squares_of(const float *value_V, size_t dim) {
+INLINE float squares_of(const float *value_V, size_t dim) {
     floats_t sums = {0};
     size_t place = 0;
     for (; place + LANES <= dim; place += LANES) {
@@ -38,7 +38,7 @@ static inline float squares_of(const float *value_V, size_t dim) {
     return total;
 }
 
-static inline void read_pair(const float *table_RV, const int64_t *rows_K, const float *activations_K, float *answer_V,
+INLINE void read_pair(const float *table_RV, const int64_t *rows_K, const float *activations_K, float *answer_V,
                              size_t active, size_t dim) {
     memset(answer_V, 0, dim * sizeof(float));
     for (size_t place = 0; place < active; place++) {
@@ -91,7 +91,7 @@ size_t step_pairs(float *table_RV, float *variance_R, const int64_t *rows_NK, co
 }
 
 /* The best of some scores with their places, best first; of equal ones those that come first. */
-static inline size_t keep_best(const float *scores, size_t width, size_t count, float *best, int32_t *places) {
+INLINE size_t keep_best(const float *scores, size_t width, size_t count, float *best, int32_t *places) {
     size_t kept = 0;
     for (size_t from = 0; from < width; from++) {
         float score = scores[from];

@@ -89,7 +89,7 @@ void best_of_runs(const float *scores_Qu, const int64_t *starts_n1, float *best_
     }
 }
 
-static inline int any_above(const float *scores, float floor) {
+INLINE int any_above(const float *scores, float floor) {
     int found = 0;
     for (int lane = 0; lane < LANES; lane++) found |= scores[lane] > floor;
     return found;
@@ -124,7 +124,7 @@ void highest_of_rows(const float *scores_PX, int64_t *columns_PK, size_t rows, s
     }
 }
 
-static inline float product(const float *one_D, const float *other_D, size_t dim) {
+INLINE float product(const float *one_D, const float *other_D, size_t dim) {
     floats_t sums = {0};
     size_t place = 0;
     for (; place + LANES <= dim; place += LANES) sums += *(const floats_t *)(one_D + place) * *(const floats_t *)(other_D + place);
@@ -134,7 +134,7 @@ static inline float product(const float *one_D, const float *other_D, size_t dim
 }
 
 /* Mean over the queries of the best cosine with a unit of one pattern. */
-static inline float cosine_with(const runs_t *runs, size_t pattern, const float *queries_QD, size_t queries) {
+INLINE float cosine_with(const runs_t *runs, size_t pattern, const float *queries_QD, size_t queries) {
     float total = 0.0f;
     for (size_t query = 0; query < queries; query++) {
         float best = -INFINITY;
@@ -148,7 +148,7 @@ static inline float cosine_with(const runs_t *runs, size_t pattern, const float 
     return total / (float)queries;
 }
 
-static inline void keep_near(near_t *near, size_t passage, int64_t slot, float cosine) {
+INLINE void keep_near(near_t *near, size_t passage, int64_t slot, float cosine) {
     int64_t *slots_C = near->slots_PC + passage * CANDIDATES;
     float *cosine_C = near->cosine_PC + passage * CANDIDATES;
     size_t place = CANDIDATES - 1;
@@ -158,14 +158,14 @@ static inline void keep_near(near_t *near, size_t passage, int64_t slot, float c
     slots_C[place] = slot, cosine_C[place] = cosine;
 }
 
-static inline size_t keep_exceeding(near_t *near, size_t found, size_t passage, int64_t slot, float cosine) {
+INLINE size_t keep_exceeding(near_t *near, size_t found, size_t passage, int64_t slot, float cosine) {
     if (found < near->room)
         near->passage_E[found] = (int64_t)passage, near->slot_E[found] = slot, near->cosine_E[found] = cosine;
     return found + 1;
 }
 
 /* Highest score among the units of a pattern. */
-static inline float best_of(const float *scores_u, const int64_t *order_w, int64_t start, int64_t end) {
+INLINE float best_of(const float *scores_u, const int64_t *order_w, int64_t start, int64_t end) {
     float best = -INFINITY;
     for (int64_t place = start; place < end; place++) {
         float score = scores_u[order_w ? order_w[place] : place];
@@ -204,23 +204,26 @@ size_t near_alone(const runs_t *runs, const float *queries_QD, size_t queries, f
     return found;
 }
 
-static inline int any_over(const float *scores, const float *crowding, float lowest) {
+/* Units that are looked at together. */
+#define BLOCK (4 * LANES)
+
+INLINE int any_over(const float *scores, const float *crowding, float lowest) {
     int found = 0;
-    for (int lane = 0; lane < LANES; lane++) found |= (scores[lane] > lowest) | (scores[lane] > crowding[lane]);
+    for (int lane = 0; lane < BLOCK; lane++) found |= (scores[lane] > lowest) | (scores[lane] > crowding[lane]);
     return found;
 }
 
 /* One passage and some of the patterns: most of them are neither among its nearest nor is it among theirs, which their
- * units show sixteen at a time. ``crowding_t`` and ``pattern_t`` are those of each unit. */
-static inline size_t near_one(const float *scores_Qt, size_t queries, size_t width, const int64_t *starts_p1,
+ * units show many at a time. ``crowding_t`` and ``pattern_t`` are those of each unit. */
+INLINE size_t near_one(const float *scores_Qt, size_t queries, size_t width, const int64_t *starts_p1,
                               const float *crowding_t, const int32_t *pattern_t, size_t passage, int64_t first_slot,
                               size_t found, near_t *near) {
     const float *lowest = near->cosine_PC + passage * CANDIDATES + CANDIDATES - 1;
     const int64_t *last = near->slots_PC + passage * CANDIDATES + CANDIDATES - 1;
     int32_t done = -1;
-    for (size_t block = 0; block < width; block += LANES) {
-        size_t end = width - block < LANES ? width : block + LANES;
-        if (*last >= 0 && end == block + LANES) {
+    for (size_t block = 0; block < width; block += BLOCK) {
+        size_t end = width - block < BLOCK ? width : block + BLOCK;
+        if (*last >= 0 && end == block + BLOCK) {
             int is_over = 0;
             for (size_t query = 0; query < queries; query++)
                 is_over |= any_over(scores_Qt + query * width + block, crowding_t + block, *lowest);

@@ -88,9 +88,11 @@ def _fill(compiled: Kernels, units: UnitTable, keys_SD: torch.Tensor, sizes: Seq
     screened = units.screened(keys_SD) if len(sizes) == 1 else None
     if screened is not None:
         return compiled.near_alone(*screened, *near)
-    found, queries_P1 = 0, np.cumsum([0, *sizes])
+    found, queries_P1, room = 0, np.cumsum([0, *sizes]), torch.empty(0)
     for first, starts_p1, keys_tD in _tiles(units):
-        scores_St = torch.matmul(keys_SD, keys_tD.T).numpy()
+        size = len(keys_SD) * len(keys_tD)
+        room = room if len(room) >= size else torch.empty(2 * size)
+        scores_St = torch.matmul(keys_SD, keys_tD.T, out=room[:size].view(len(keys_SD), -1)).numpy()
         found = compiled.near_among(scores_St, starts_p1, queries_P1, first, found, *near)
     return found
 
