@@ -29,7 +29,7 @@ from memory_core.patterns.word_table import WordId, words_of_text
 from memory_core.results import EncodedObservation, Exemplar, ObserveOutcome
 from memory_core.state import ADDRESS_FREEZE_AT, MemoryState, to_keys
 
-CHUNK: Final = 128
+CHUNK: Final = 256
 SURPRISE_MEMORY: Final = 0.98
 
 
