@@ -13,7 +13,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from hashlib import blake2b
-from itertools import chain, compress, count, islice, pairwise
+from itertools import chain, compress, count, islice
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -226,13 +226,11 @@ class WordTable:
 
     def _post(self, index_N: np.ndarray, posted_N: np.ndarray) -> None:
         """Let words lead to slots: one entry of a posting for each word of each slot."""
-        order_N = np.argsort(index_N, kind="stable")
-        sorted_N, posted = index_N[order_N], array("q", posted_N[order_N].tobytes())
-        starts = np.flatnonzero(np.diff(sorted_N, prepend=0))
-        indices, borders = sorted_N[starts].tolist(), pairwise([*starts.tolist(), len(posted)])
-        for index, (start, end) in zip(indices, borders, strict=True):
-            self._postings[index].extend(posted[start:end])
-            self.frequency_V[index] = len(self._postings[index])
+        postings = self._postings
+        for index, posted in zip(index_N.tolist(), posted_N.tolist(), strict=True):
+            postings[index].append(posted)
+        index_w, times_w = np.unique(index_N, return_counts=True)
+        self.frequency_V[index_w] += times_w.astype(np.int32)
 
     def _unpost(self, slot: int) -> None:
         for index in self.index_UW[slot].tolist():
