@@ -138,12 +138,14 @@ class WordTable:
 
     def learn_many(self, slots: Sequence[int], texts: Sequence[list[WordId]]) -> None:
         """``learn`` the text of each of the slots, all different: sooner together where it can be."""
+        if len(texts) < WORTH_TOGETHER:
+            for slot, words in zip(slots, texts, strict=True):
+                self.learn(slot, words)
+            return
         is_plain = [
             slot >= self.slot_count and (len(words) <= WORDS_PER_SLOT or len(set(words)) <= WORDS_PER_SLOT)
             for slot, words in zip(slots, texts, strict=True)
         ]
-        if sum(is_plain) < WORTH_TOGETHER:
-            is_plain = [False] * len(is_plain)
         for slot, words, plain in zip(slots, texts, is_plain, strict=True):
             if not plain:
                 self.learn(slot, words)
