@@ -13,7 +13,9 @@ setup(
     ext_modules=[
         Extension(
             "memory_core.kernels._compiled",
-            sources=[str(KERNELS / name) for name in ("module.c", "scan.c", "rows.c", "codes.c", "judging.c")],
+            sources=[
+                str(KERNELS / name) for name in ("module.c", "scan.c", "rows.c", "codes.c", "judging.c", "reading.c")
+            ],
             depends=[str(KERNELS / name) for name in ("kernels.h", "scan_loop.h")],
             extra_compile_args=["-O3", "-g0", "-Wno-psabi"],
             py_limited_api=True,

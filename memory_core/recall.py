@@ -90,7 +90,7 @@ def infer(state: MemoryState, memory: MemoryName, query: EncodedText, options: I
     scores = score_patterns(state, keys_SD, words, _checked_channels(options))
     total_a = scores.total_n[allowed] if len(allowed) < state.pattern_count else scores.total_n
     ranked = _ranked(total_a, max(2, options.pattern_limit))
-    weights = _softmax(total_a, options.temperature)[ranked[: options.pattern_limit]].tolist()
+    weights = _softmax(total_a, options.temperature, ranked)[: options.pattern_limit].tolist()
     matches = _matches(state, scores, allowed[ranked[: options.pattern_limit]], weights, options, words)
     confidence = _confidence(state, keys_SD, scores, allowed[ranked[:2]], words)
     if confidence < NOT_LEARNED_BELOW:
@@ -172,14 +172,15 @@ def _ranked(scores_n: np.ndarray, count: int) -> np.ndarray:
     return ranked
 
 
-def _softmax(total_n: np.ndarray, temperature: float) -> np.ndarray:
-    if not temperature:
-        alone_n = np.zeros(len(total_n))
-        alone_n[_ranked(total_n, 1)] = 1.0
-        return alone_n
-    weights_n: np.ndarray = np.exp((total_n - total_n.max()) / temperature)
-    weights_n /= weights_n.sum()
-    return weights_n
+def _softmax(total_n: np.ndarray, temperature: float, ranked_k: np.ndarray) -> np.ndarray:
+    """Shares of the patterns that come first, of what all have."""
+    weights_k: np.ndarray = np.eye(1, len(ranked_k))[0]
+    if temperature:
+        weights_n = total_n - total_n[ranked_k[0]]
+        weights_n /= np.float32(temperature)
+        np.exp(weights_n, out=weights_n)
+        weights_k[:] = weights_n[ranked_k] / weights_n.sum()
+    return weights_k
 
 
 def _cut(response: str, max_tokens: int | None) -> str:

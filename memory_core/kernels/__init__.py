@@ -58,6 +58,55 @@ class Kernels(Protocol):
     def judge_passages(self, *given: NDArray[Any] | int | None) -> None:
         """Novelty of passages, each judged at its turn; ``CompiledComparison`` names what is given."""
 
+    def score_slots(
+        self,
+        queries_QD: Floats,
+        keys_uD: Floats,
+        order_w: Ints | None,
+        starts_n1: Ints,
+        slots_k: Ints,
+        best_Qk: Floats,
+    ) -> None:
+        """Highest product of each query with a key of each of some slots (``patterns.unit_table``)."""
+
+    def standardise(self, scores_n: Floats, standard_n: Floats) -> tuple[float, float]:
+        """Scores of zero mean and unit deviation; the mean and the deviation that they had (``patterns.channels``)."""
+
+    def mark_number(self, numbers_n: NDArray[np.int32], number: int, named_n: Floats) -> None:
+        """1 wherever the number stands (``patterns.speakers``)."""
+
+    def score_postings(  # noqa: PLR0913, PLR0917
+        self,
+        posted_E: Ints,
+        lengths_W: Ints,
+        rarity_W: Floats,
+        length_U: NDArray[np.int32],
+        damp: float,
+        damp_by_length: float,
+        slot_E: Ints,
+        score_E: Floats,
+    ) -> None:
+        """Slots of postings, and their scores by BM25 (``patterns.word_table``)."""
+
+    def add_by_slot(self, slot_E: Ints, score_E: Floats, total_n: Floats) -> None:
+        """Of every slot the sum of its scores (``patterns.word_table``)."""
+
+    def lend(  # noqa: PLR0913, PLR0917
+        self,
+        strongest_k: Ints,
+        links_2UL: NDArray[np.int32],
+        counts_2UL: Floats,
+        fading_S2: Floats,
+        lengths_W: Ints,
+        slot_E: Ints,
+        score_E: Floats,
+        precision_n: Floats,
+        words_n: Floats,
+        context_n: Floats,
+    ) -> None:
+        """What neighbours lend to words and context of the strongest patterns and those beside them
+        (``patterns.channels``)."""
+
     def choose_rows(self, scores_NH2S: Floats, rows_NHP: Ints, activations_NHP: Floats) -> None:
         """Rows of an address and their activations, of unit norm a key (``networks.product_keys``)."""
 

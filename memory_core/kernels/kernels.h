@@ -38,6 +38,16 @@ INLINE float sum_of(floats_t lanes) {
     return (four[0] + four[2]) + (four[1] + four[3]);
 }
 
+INLINE float product(const float *one_D, const float *other_D, size_t dim) {
+    floats_t sums = {0};
+    size_t place = 0;
+    for (; place + LANES <= dim; place += LANES)
+        sums += *(const floats_t *)(one_D + place) * *(const floats_t *)(other_D + place);
+    float total = sum_of(sums);
+    for (; place < dim; place++) total += one_D[place] * other_D[place];
+    return total;
+}
+
 /* Shapes as in the Python that calls: Q queries, U units, D key_dim, N pairs, K active rows, V value_dim, H heads. */
 
 void scan_codes(const float *queries_QD, const int8_t *codes_UD, const float *scale_U, float *scores_QU, size_t queries,
@@ -111,5 +121,42 @@ typedef struct {
 } judging_room_t;
 
 void judge_passages(const judging_t *told, const judging_room_t *room);
+
+#define STEPS 2
+
+/* The best score with a unit of each of some slots; the units of a slot stand together in ``order_w`` (NULL: in the table). */
+void score_slots(const float *queries_QD, const float *keys_uD, const int64_t *order_w, const int64_t *starts_n1,
+                 const int64_t *slots_k, float *best_Qk, const size_t shape_QkD[3]);
+
+/* Mean and deviation are told too; the latter is infinite when every score is the same. */
+void standardise(const float *scores_n, float *standard_n, size_t patterns, float moments_2[2]);
+
+void mark_number(const int32_t *numbers_n, int32_t number, float *named_n, size_t patterns);
+
+/* How many were scored: fewer than all when one lies outside the table. */
+size_t score_postings(const int64_t *posted_E, const int64_t *lengths_W, const float *rarity_W, size_t words,
+                      const int32_t *length_U, int64_t units, float damp, float damp_by_length, int64_t *slot_E,
+                      float *score_E);
+
+void add_by_slot(const int64_t *slot_E, const float *score_E, float *total_n, size_t entries, size_t patterns);
+
+/* Links of U units forward, behind them those backward; what fades of words and keys from so many
+ * steps back to so many ahead. */
+typedef struct {
+    const int32_t *links_2UL;
+    const float *counts_2UL, *fading_S2;
+    size_t units, width, patterns;
+} links_t;
+
+/* Scores of slots, word after word. */
+typedef struct {
+    const int64_t *lengths_W, *slot_E;
+    const float *score_E;
+    size_t words;
+} by_word_t;
+
+/* 0 when a link leads outside the patterns, -1 when there is no memory; ``room`` is 9 bytes a pattern, all zero. */
+int lend(const links_t *links, const int64_t *strongest_k, size_t count, const by_word_t *by_word, const float *precision_n,
+         float *words_n, float *context_n, char *room);
 
 #endif

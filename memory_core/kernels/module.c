@@ -56,6 +56,7 @@ static int wants(Py_ssize_t given, Py_ssize_t wanted) {
 #define FLOATS_TO_WRITE(place, dims) take(&arrays, args[place], dims, sizeof(float), PyBUF_WRITABLE)
 #define NUMBERS(place, dims) take(&arrays, args[place], dims, sizeof(int64_t), 0)
 #define NUMBERS_TO_WRITE(place, dims) take(&arrays, args[place], dims, sizeof(int64_t), PyBUF_WRITABLE)
+#define NUMBERS_32(place, dims) take(&arrays, args[place], dims, sizeof(int32_t), 0)
 #define SIZE(view, dim) ((view)->shape[dim])
 
 static PyObject *finish(arrays_t *arrays, int is_done) {
@@ -128,6 +129,134 @@ static PyObject *py_highest_of_rows(PyObject *module, PyObject *const *args, Py_
                         (size_t)SIZE(columns, 1));
         Py_END_ALLOW_THREADS
     }
+    return finish(&arrays, is_done);
+}
+
+static int are_runs_of(const int64_t *slots, Py_ssize_t count, const int64_t *starts, const int64_t *order, Py_ssize_t end,
+                       Py_ssize_t units) {
+    int is_so = 1;
+    for (Py_ssize_t place = 0; is_so && place < count; place++) {
+        int64_t start = starts[slots[place]], stop = starts[slots[place] + 1];
+        is_so = start >= 0 && start < stop && stop <= end;
+        for (; order && is_so && start < stop; start++) is_so = order[start] >= 0 && order[start] < units;
+    }
+    return fits(is_so, "the runs are not in order");
+}
+
+static PyObject *py_score_slots(PyObject *module, PyObject *const *args, Py_ssize_t given) {
+    arrays_t arrays = {.count = 0};
+    Py_buffer *queries, *keys, *order = NULL, *starts, *slots, *best;
+    int is_done = wants(given, 6) && (queries = FLOATS(0, 2)) && (keys = FLOATS(1, 2)) &&
+                  (args[2] == Py_None || (order = NUMBERS(2, 1))) && (starts = NUMBERS(3, 1)) && (slots = NUMBERS(4, 1)) &&
+                  (best = FLOATS_TO_WRITE(5, 2)) &&
+                  fits(SIZE(queries, 1) == SIZE(keys, 1) && SIZE(best, 0) == SIZE(queries, 0) &&
+                           SIZE(best, 1) == SIZE(slots, 0),
+                       "queries, keys, slots and best do not fit together") &&
+                  all_below(slots->buf, SIZE(slots, 0), SIZE(starts, 0) - 1) &&
+                  are_runs_of(slots->buf, SIZE(slots, 0), starts->buf, order ? order->buf : NULL,
+                              order ? SIZE(order, 0) : SIZE(keys, 0), SIZE(keys, 0));
+    if (is_done) {
+        size_t shape_QkD[3] = {(size_t)SIZE(queries, 0), (size_t)SIZE(slots, 0), (size_t)SIZE(keys, 1)};
+        Py_BEGIN_ALLOW_THREADS
+        score_slots(queries->buf, keys->buf, order ? order->buf : NULL, starts->buf, slots->buf, best->buf, shape_QkD);
+        Py_END_ALLOW_THREADS
+    }
+    return finish(&arrays, is_done);
+}
+
+static PyObject *py_standardise(PyObject *module, PyObject *const *args, Py_ssize_t given) {
+    arrays_t arrays = {.count = 0};
+    Py_buffer *scores, *standard;
+    float moments_2[2];
+    int is_done = wants(given, 2) && (scores = FLOATS(0, 1)) && (standard = FLOATS_TO_WRITE(1, 1)) &&
+                  fits(SIZE(scores, 0) == SIZE(standard, 0), "scores and what they become do not fit together");
+    if (is_done) standardise(scores->buf, standard->buf, (size_t)SIZE(scores, 0), moments_2);
+    give_back(&arrays);
+    return is_done ? Py_BuildValue("dd", (double)moments_2[0], (double)moments_2[1]) : NULL;
+}
+
+static PyObject *py_mark_number(PyObject *module, PyObject *const *args, Py_ssize_t given) {
+    arrays_t arrays = {.count = 0};
+    Py_buffer *numbers, *named;
+    long number = 0;
+    int is_done = wants(given, 3) && (numbers = NUMBERS_32(0, 1)) &&
+                  ((number = PyLong_AsLong(args[1])) != -1 || !PyErr_Occurred()) && (named = FLOATS_TO_WRITE(2, 1)) &&
+                  fits(number >= 0 && number <= INT32_MAX && SIZE(numbers, 0) == SIZE(named, 0),
+                       "numbers and named do not fit together");
+    if (is_done) mark_number(numbers->buf, (int32_t)number, named->buf, (size_t)SIZE(numbers, 0));
+    return finish(&arrays, is_done);
+}
+
+static int are_lengths(const int64_t *lengths, Py_ssize_t count, Py_ssize_t total) {
+    int is_so = 1;
+    for (Py_ssize_t place = 0; is_so && place < count; place++) {
+        is_so = lengths[place] >= 0 && lengths[place] <= total;
+        total -= is_so ? (Py_ssize_t)lengths[place] : 0;
+    }
+    return fits(is_so && !total, "the words do not fit their entries");
+}
+
+static PyObject *py_score_postings(PyObject *module, PyObject *const *args, Py_ssize_t given) {
+    arrays_t arrays = {.count = 0};
+    Py_buffer *posted, *lengths, *rarity, *length, *slots, *scores;
+    double damp = 0.0, damp_by_length = 0.0;
+    int is_done = wants(given, 8) && (posted = NUMBERS(0, 1)) && (lengths = NUMBERS(1, 1)) && (rarity = FLOATS(2, 1)) &&
+                  (length = NUMBERS_32(3, 1)) && ((damp = PyFloat_AsDouble(args[4])) != -1.0 || !PyErr_Occurred()) &&
+                  ((damp_by_length = PyFloat_AsDouble(args[5])) != -1.0 || !PyErr_Occurred()) &&
+                  (slots = NUMBERS_TO_WRITE(6, 1)) && (scores = FLOATS_TO_WRITE(7, 1)) &&
+                  fits(SIZE(rarity, 0) == SIZE(lengths, 0) && SIZE(slots, 0) == SIZE(posted, 0) &&
+                           SIZE(scores, 0) == SIZE(posted, 0),
+                       "postings, words and scores do not fit together") &&
+                  are_lengths(lengths->buf, SIZE(lengths, 0), SIZE(posted, 0));
+    if (is_done) {
+        size_t done = score_postings(posted->buf, lengths->buf, rarity->buf, (size_t)SIZE(lengths, 0), length->buf,
+                                     SIZE(length, 0), (float)damp, (float)damp_by_length, slots->buf, scores->buf);
+        is_done = fits(done == (size_t)SIZE(posted, 0), "a row lies outside the table");
+    }
+    return finish(&arrays, is_done);
+}
+
+static PyObject *py_add_by_slot(PyObject *module, PyObject *const *args, Py_ssize_t given) {
+    arrays_t arrays = {.count = 0};
+    Py_buffer *slots, *scores, *total;
+    int is_done = wants(given, 3) && (slots = NUMBERS(0, 1)) && (scores = FLOATS(1, 1)) &&
+                  (total = FLOATS_TO_WRITE(2, 1)) &&
+                  fits(SIZE(slots, 0) == SIZE(scores, 0), "slots and scores do not fit together") &&
+                  all_below(slots->buf, SIZE(slots, 0), SIZE(total, 0));
+    if (is_done) add_by_slot(slots->buf, scores->buf, total->buf, (size_t)SIZE(slots, 0), (size_t)SIZE(total, 0));
+    return finish(&arrays, is_done);
+}
+
+/* (strongest_k, links_2UL, counts_2UL, fading_S2, lengths_W, slot_E, score_E, precision_n, words_n, context_n) */
+static PyObject *py_lend(PyObject *module, PyObject *const *args, Py_ssize_t given) {
+    arrays_t arrays = {.count = 0};
+    Py_buffer *strongest, *links, *counts, *fading, *lengths, *slots, *scores, *precision, *words, *context;
+    char *room = NULL;
+    int lent = 0;
+    int is_done =
+        wants(given, 10) && (strongest = NUMBERS(0, 1)) && (links = NUMBERS_32(1, 2)) && (counts = FLOATS(2, 2)) &&
+        (fading = FLOATS(3, 2)) && (lengths = NUMBERS(4, 1)) && (slots = NUMBERS(5, 1)) && (scores = FLOATS(6, 1)) &&
+        (precision = FLOATS(7, 1)) && (words = FLOATS_TO_WRITE(8, 1)) && (context = FLOATS_TO_WRITE(9, 1)) &&
+        fits(SIZE(links, 0) == SIZE(counts, 0) && SIZE(links, 1) == SIZE(counts, 1) && SIZE(links, 0) % 2 == 0 &&
+                 SIZE(precision, 0) <= SIZE(links, 0) / 2 && SIZE(precision, 0) <= INT32_MAX &&
+                 SIZE(fading, 0) == 2 * STEPS + 1 && SIZE(fading, 1) == 2 && SIZE(scores, 0) == SIZE(slots, 0) &&
+                 SIZE(words, 0) == SIZE(precision, 0) && SIZE(context, 0) == SIZE(precision, 0),
+             "links, words and patterns do not fit together") &&
+        all_below(strongest->buf, SIZE(strongest, 0), SIZE(precision, 0)) &&
+        all_below(slots->buf, SIZE(slots, 0), SIZE(precision, 0)) &&
+        are_lengths(lengths->buf, SIZE(lengths, 0), SIZE(slots, 0)) &&
+        ((room = PyMem_Calloc((size_t)SIZE(precision, 0), 9)) || PyErr_NoMemory());
+    if (is_done) {
+        links_t table = {links->buf, counts->buf, fading->buf, (size_t)SIZE(links, 0) / 2, (size_t)SIZE(links, 1),
+                         (size_t)SIZE(precision, 0)};
+        by_word_t by_word = {lengths->buf, slots->buf, scores->buf, (size_t)SIZE(lengths, 0)};
+        Py_BEGIN_ALLOW_THREADS
+        lent = lend(&table, strongest->buf, (size_t)SIZE(strongest, 0), &by_word, precision->buf, words->buf, context->buf,
+                    room);
+        Py_END_ALLOW_THREADS
+        is_done = fits(lent != 0, "a row lies outside the table") && (lent > 0 || PyErr_NoMemory());
+    }
+    PyMem_Free(room);
     return finish(&arrays, is_done);
 }
 
@@ -315,7 +444,6 @@ static int any_flag(const Py_buffer *flags) {
     return is_any;
 }
 
-#define NUMBERS_32(place, dims) take(&arrays, args[place], dims, sizeof(int32_t), 0)
 #define FLAGS(place) take(&arrays, args[place], 1, 1, 0)
 
 /* (slots_PC, cosine_PC, passage_E, slot_E, cosine_E, crowding_n, among_PP or None, segments_P, segments_U, index_UW,
@@ -384,7 +512,8 @@ static PyObject *py_judge_passages(PyObject *module, PyObject *const *args, Py_s
 
 static PyMethodDef functions[] = {
     FUNCTION(scan_codes), FUNCTION(code_keys), FUNCTION(near_alone), FUNCTION(near_among), FUNCTION(judge_passages), FUNCTION(best_of_runs), FUNCTION(highest_of_rows), FUNCTION(choose_rows), FUNCTION(step_pairs),
-    FUNCTION(read_pairs), FUNCTION(value_codes),  FUNCTION(code_matches),    {NULL, NULL, 0, NULL},
+    FUNCTION(read_pairs), FUNCTION(value_codes), FUNCTION(code_matches), FUNCTION(score_slots), FUNCTION(standardise),
+    FUNCTION(mark_number), FUNCTION(score_postings), FUNCTION(add_by_slot), FUNCTION(lend), {NULL, NULL, 0, NULL},
 };
 
 static PyModuleDef_Slot slots[] = {{0, NULL}};

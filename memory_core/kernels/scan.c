@@ -124,15 +124,6 @@ void highest_of_rows(const float *scores_PX, int64_t *columns_PK, size_t rows, s
     }
 }
 
-INLINE float product(const float *one_D, const float *other_D, size_t dim) {
-    floats_t sums = {0};
-    size_t place = 0;
-    for (; place + LANES <= dim; place += LANES) sums += *(const floats_t *)(one_D + place) * *(const floats_t *)(other_D + place);
-    float total = sum_of(sums);
-    for (; place < dim; place++) total += one_D[place] * other_D[place];
-    return total;
-}
-
 /* Mean over the queries of the best cosine with a unit of one pattern. */
 INLINE float cosine_with(const runs_t *runs, size_t pattern, const float *queries_QD, size_t queries) {
     float total = 0.0f;

@@ -13,6 +13,7 @@ from typing import Final
 
 import numpy as np
 
+from memory_core import kernels
 from memory_core.encoding.segments import speaker_end
 from memory_core.patterns.word_table import WordId, words_of_text
 
@@ -50,7 +51,7 @@ class Speakers:
         for word in asked:
             for speaker, number in self._by_word.get(word, {}).items():
                 if speaker <= asked:
-                    named_n[self._speaker_U[:n_patterns] == number] = 1.0
+                    _mark(self._speaker_U[:n_patterns], number, named_n)
         return named_n
 
     def _number_of(self, speaker: Speaker) -> int:
@@ -74,3 +75,11 @@ class Speakers:
 @lru_cache(maxsize=NAMES_REMEMBERED)
 def _speaker_of(name: str, language: str) -> Speaker:
     return frozenset(words_of_text(name, language))
+
+
+def _mark(speaker_n: np.ndarray, number: int, named_n: np.ndarray) -> None:
+    """1 for every pattern of one speaker."""
+    if kernels.compiled is None:
+        named_n[speaker_n == number] = 1.0
+    else:
+        kernels.compiled.mark_number(speaker_n, number, named_n)

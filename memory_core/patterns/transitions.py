@@ -32,13 +32,14 @@ class Transitions:
     """Successor and predecessor links, and the last slot of each open session."""
 
     def __init__(self, units: int) -> None:
-        self._links_2UL = np.full((2 * units, LINKS), -1, dtype=np.int32)
-        self._counts_2UL = np.zeros((2 * units, LINKS), dtype=np.float32)
-        self.next_UL, self.previous_UL = self._links_2UL[:units], self._links_2UL[units:]
-        self.next_count_UL, self.previous_count_UL = self._counts_2UL[:units], self._counts_2UL[units:]
+        # Backward links are kept behind the forward ones: one look-up walks both ways.
+        self.links_2UL = np.full((2 * units, LINKS), -1, dtype=np.int32)
+        self.counts_2UL = np.zeros((2 * units, LINKS), dtype=np.float32)
+        self.next_UL, self.previous_UL = self.links_2UL[:units], self.links_2UL[units:]
+        self.next_count_UL, self.previous_count_UL = self.counts_2UL[:units], self.counts_2UL[units:]
         # Numbers go in and out of these as Python's own, at half the cost of an array's.
-        self._links = self._links_2UL.data
-        self._counts = self._counts_2UL.data.cast("B").cast("f", (2 * units, LINKS))
+        self._links = self.links_2UL.data
+        self._counts = self.counts_2UL.data.cast("B").cast("f", (2 * units, LINKS))
         self.tails: dict[str, int] = {}
 
     def follow(self, session: str | None, slots: Sequence[int]) -> None:
@@ -68,7 +69,6 @@ class Transitions:
     def reach(self, slots_k: np.ndarray) -> Reach:
         """Neighbours one and two steps away in both directions."""
         k, units = len(slots_k), len(self.next_UL)
-        # Backward links are kept behind the forward ones: one look-up walks both ways.
         place_2k, row_2k = np.concatenate([slots_k, slots_k + units]), np.arange(2 * k)
         row_1, place_1, share_1 = self._step(row_2k, place_2k, None)
         row_2, place_2, share_2 = self._step(row_1, place_1, share_1)
@@ -92,7 +92,7 @@ class Transitions:
 
     def _follow(self, place_k: np.ndarray) -> np.ndarray:
         """Where every link of some places leads."""
-        target_kL, start_k = self._links_2UL[place_k], (place_k >= len(self.next_UL)) * len(self.next_UL)
+        target_kL, start_k = self.links_2UL[place_k], (place_k >= len(self.next_UL)) * len(self.next_UL)
         place_R: np.ndarray = (target_kL + start_k[:, None])[target_kL >= 0]
         return place_R
 
@@ -111,7 +111,7 @@ class Transitions:
         self, row_k: np.ndarray, place_k: np.ndarray, share_k: np.ndarray | None
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Follow every link of some places (slot, or U + slot when walking backwards)."""
-        target_kL, share_kL = self._links_2UL[place_k], self._counts_2UL[place_k]
+        target_kL, share_kL = self.links_2UL[place_k], self.counts_2UL[place_k]
         per_count_k = np.maximum(share_kL @ np.ones(LINKS, dtype=np.float32), 1.0)
         share_kL *= ((1.0 if share_k is None else share_k) / per_count_k)[:, None]
         entry_R = np.flatnonzero(target_kL >= 0)

@@ -112,6 +112,11 @@ class UnitTable:
     def scores_of(self, slots_k: np.ndarray, queries_QD: torch.Tensor) -> np.ndarray:
         """Highest score among the units of each of some patterns, (Q, k)."""
         order_w, starts_n1 = self.grouped()
+        if kernels.compiled is not None and self.keys_UD.device.type == "cpu":
+            found_Qk = np.empty((len(queries_QD), len(slots_k)), dtype=np.float32)
+            queries, keys_uD = queries_QD.contiguous().numpy(), self.keys_uD.numpy()
+            kernels.compiled.score_slots(queries, keys_uD, order_w, starts_n1, slots_k, found_Qk)
+            return found_Qk
         first_k = starts_n1[slots_k]
         lengths_k = starts_n1[slots_k + 1] - first_k
         ends_k = np.cumsum(lengths_k)

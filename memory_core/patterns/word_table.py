@@ -13,11 +13,12 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from hashlib import blake2b
-from itertools import chain, compress, count, islice
+from itertools import chain, compress, count, islice, pairwise
 from typing import Final, NamedTuple
 
 import numpy as np
 
+from memory_core import kernels
 from memory_core.encoding.words import Word, fold_words, stem_word
 
 WORDS_PER_SLOT: Final = 64
@@ -80,15 +81,18 @@ def _ids_in(language: str) -> _Ids:
 
 
 class ScoredWords(NamedTuple):
-    """Scores of slots for W words: of which word (ascending), slot and score of each of E entries."""
+    """Scores of slots, word after word: how many entries each word has, and slot and score of each of E entries."""
 
-    word_count: int
-    word_E: np.ndarray
+    lengths_W: np.ndarray
     slot_E: np.ndarray
     score_E: np.ndarray
 
     def total(self, n_patterns: int) -> np.ndarray:
         """Of every slot the sum over all words, float32 (n,)."""
+        if kernels.compiled is not None:
+            total_n = np.empty(n_patterns, dtype=np.float32)
+            kernels.compiled.add_by_slot(self.slot_E, self.score_E, total_n)
+            return total_n
         return np.bincount(self.slot_E, self.score_E, minlength=n_patterns).astype(np.float32)
 
 
@@ -138,14 +142,12 @@ class WordTable:
 
     def learn_many(self, slots: Sequence[int], texts: Sequence[list[WordId]]) -> None:
         """``learn`` the text of each of the slots, all different: sooner together where it can be."""
-        if len(texts) < WORTH_TOGETHER:
-            for slot, words in zip(slots, texts, strict=True):
-                self.learn(slot, words)
-            return
         is_plain = [
             slot >= self.slot_count and (len(words) <= WORDS_PER_SLOT or len(set(words)) <= WORDS_PER_SLOT)
             for slot, words in zip(slots, texts, strict=True)
         ]
+        if sum(is_plain) < WORTH_TOGETHER:
+            is_plain = [False] * len(is_plain)
         for slot, words, plain in zip(slots, texts, is_plain, strict=True):
             if not plain:
                 self.learn(slot, words)
@@ -181,7 +183,7 @@ class WordTable:
 
     def rarity(self, word: WordId) -> float:
         """Learned inverse document frequency of a word, log((n + 1) / (frequency + 1/2))."""
-        return math.log((self.slot_count + 1) / (len(self._postings[self.index_of(word)]) + 0.5))
+        return self._rarity_of(self._postings[self.index_of(word)])
 
     def index_of(self, word: WordId) -> int:
         """The small index of a word in ``index_UW``, ``frequency_V`` and ``is_content_V``; 0 for one never learned."""
@@ -192,16 +194,16 @@ class WordTable:
         mean_length = max(1.0, self._length_sum / max(1, self.slot_count))
         distinct = dict.fromkeys(words)
         asked = [word for word in distinct if is_content(word)] or distinct
-        postings = [(word, posted) for word in asked if (posted := self._postings[self.index_of(word)])]
-        posted_E = np.concatenate([_NONE_POSTED, *(posted for _, posted in postings)])
-        lengths_W = [len(posted) for _, posted in postings]
-        rarity_W = np.array([self.rarity(word) * (SATURATION_K1 + 1) for word, _ in postings], dtype=np.float32)
-        slot_E, score_E = posted_E >> 8, (posted_E & 255).astype(np.float32)
-        damp_E = self.length_U[slot_E] * np.float32(SATURATION_K1 * LENGTH_B / mean_length)
-        damp_E += score_E + np.float32(SATURATION_K1 * (1 - LENGTH_B))
-        score_E *= np.repeat(rarity_W, lengths_W)
-        score_E /= damp_E
-        return ScoredWords(len(postings), np.repeat(np.arange(len(postings)), lengths_W), slot_E, score_E)
+        postings = [posted for word in asked if (posted := self._postings[self.index_of(word)])]
+        posted_E = np.concatenate([_NONE_POSTED, *postings])
+        lengths_W = np.array([len(posted) for posted in postings], dtype=np.int64)
+        rarity_W = np.array([self._rarity_of(posted) * (SATURATION_K1 + 1) for posted in postings], dtype=np.float32)
+        damping = SATURATION_K1 * (1 - LENGTH_B), SATURATION_K1 * LENGTH_B / mean_length
+        if kernels.compiled is None:
+            return self._score_plainly(posted_E, lengths_W, rarity_W, *damping)
+        slot_E, score_E = np.empty(len(posted_E), dtype=np.int64), np.empty(len(posted_E), dtype=np.float32)
+        kernels.compiled.score_postings(posted_E, lengths_W, rarity_W, self.length_U, *damping, slot_E, score_E)
+        return ScoredWords(lengths_W, slot_E, score_E)
 
     def load(self, word_nW: np.ndarray, count_nW: np.ndarray, length_n: np.ndarray) -> None:
         """Take stored words and rebuild what is derived from them."""
@@ -213,6 +215,19 @@ class WordTable:
         index_N = np.array(self._indices_of(word_nW[place_N].tolist()), dtype=np.int64)
         self.index_UW[place_N] = index_N
         self._post(index_N, place_N[0] << 8 | count_nW[place_N])
+
+    def _score_plainly(
+        self, posted_E: np.ndarray, lengths_W: np.ndarray, rarity_W: np.ndarray, damp: float, damp_by_length: float
+    ) -> ScoredWords:
+        slot_E, score_E = posted_E >> 8, (posted_E & 255).astype(np.float32)
+        damp_E = self.length_U[slot_E] * np.float32(damp_by_length)
+        damp_E += score_E + np.float32(damp)
+        score_E *= np.repeat(rarity_W, lengths_W)
+        score_E /= damp_E
+        return ScoredWords(lengths_W, slot_E, score_E)
+
+    def _rarity_of(self, posted: array[int]) -> float:
+        return math.log((self.slot_count + 1) / (len(posted) + 0.5))
 
     def _indices_of(self, words: Sequence[WordId]) -> list[int]:
         """Indices of words, in order; one met for the first time gets the next index."""
@@ -228,11 +243,13 @@ class WordTable:
 
     def _post(self, index_N: np.ndarray, posted_N: np.ndarray) -> None:
         """Let words lead to slots: one entry of a posting for each word of each slot."""
-        postings = self._postings
-        for index, posted in zip(index_N.tolist(), posted_N.tolist(), strict=True):
-            postings[index].append(posted)
-        index_w, times_w = np.unique(index_N, return_counts=True)
-        self.frequency_V[index_w] += times_w.astype(np.int32)
+        order_N = np.argsort(index_N, kind="stable")
+        sorted_N, posted = index_N[order_N], array("q", posted_N[order_N].tobytes())
+        starts = np.flatnonzero(np.diff(sorted_N, prepend=0))
+        indices, borders = sorted_N[starts].tolist(), pairwise([*starts.tolist(), len(posted)])
+        for index, (start, end) in zip(indices, borders, strict=True):
+            self._postings[index].extend(posted[start:end])
+            self.frequency_V[index] = len(self._postings[index])
 
     def _unpost(self, slot: int) -> None:
         for index in self.index_UW[slot].tolist():
