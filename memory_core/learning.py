@@ -179,7 +179,8 @@ class _Chunk:
         if any(part.recruits):
             self._recruit(part.recruited())
         state, waiting = self._state, self._waiting
-        for passage, slot, is_new, score in zip(*part, strict=True):
+        ids = state.bank.columns["pattern_id_U"][part.slots].tolist()
+        for passage, slot, is_new, score, number in zip(*part, ids, strict=True):
             session, report = passage.exemplar.session, passage.report
             if not is_new:
                 state.bank.strengthen(slot, passage.exemplar)
@@ -188,7 +189,7 @@ class _Chunk:
             report.learned = report.learned or is_new
             report.surprises.append(score)
             report.slots.append(slot)
-            report.patterns.append(PatternId(state.bank.pattern_id(slot)))
+            report.patterns.append(PatternId(number))
 
     def _recruit(self, new: _Placement) -> None:
         state, slots = self._state, range(new.slots[0], new.slots[-1] + 1)

@@ -30,10 +30,8 @@ _CLITIC: Final = r"(?:['’](?:s|t|d|m|ll|re|ve)(?![^\W_]))?"
 _SPACED_WORD: Final = re.compile(rf"([^\W_]+){_CLITIC}", re.IGNORECASE)
 _ASCII_WORD: Final = re.compile(rf"([^\W_]+){_CLITIC}", re.IGNORECASE | re.ASCII)
 # What ASCII folds to: letters and digits in lower case, white space for all else.
-_ASCII_FOLDED: Final = bytes(ord(chr(code).lower()) if chr(code).isalnum() else ord(" ") for code in range(128)).ljust(
-    256
-)
-_local = threading.local()
+_ASCII_FOLDED: Final = "".join(chr(code).lower() if chr(code).isalnum() else " " for code in range(128))
+_FOLDING: Final = _ASCII_FOLDED.encode().ljust(256)
 
 Span = tuple[int, int]
 
@@ -85,12 +83,13 @@ def fold_words(text: str) -> list[str]:
         return [_fold(text[start:end]) for start, end in _spans(text)]
     if "'" in text:
         return _ASCII_WORD.findall(text.lower())
-    return text.encode().translate(_ASCII_FOLDED).decode().split()
+    return text.encode().translate(_FOLDING).decode().split()
 
 
 def stem_word(folded: str, language: str) -> tuple[str, bool]:
     """The stem of one folded word, and whether it is a function word: what ``analyze`` says of it."""
-    return _stem([folded], language)[0], folded in _function_words(language)
+    stem = folded if language == NO_STEMMER else _stemmer(language).stemWord(folded) or folded
+    return stem, folded in _function_words(language)
 
 
 def _function_words(language: str) -> frozenset[str]:
@@ -106,10 +105,18 @@ def _stem(words: list[str], language: str) -> list[str]:
 
 def _stemmer(language: str) -> Stemmer.Stemmer:
     # Stemmers keep buffers and a cache inside and are not safe to share between threads.
-    stemmers: dict[str, Stemmer.Stemmer] = _local.__dict__.setdefault("stemmers", {})
+    stemmers = _local.stemmers
     if language not in stemmers:
         stemmers[language] = Stemmer.Stemmer(check_language(language))
     return stemmers[language]
+
+
+class _Stemmers(threading.local):
+    def __init__(self) -> None:
+        self.stemmers: dict[str, Stemmer.Stemmer] = {}
+
+
+_local = _Stemmers()
 
 
 def _fold(word: str) -> str:

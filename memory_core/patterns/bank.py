@@ -73,18 +73,18 @@ class PatternBank:
 
         There must be a unit for each key, unless there is one pattern only: then its keys are pooled.
         """
-        rows = slice(slots.start, slots.stop)
         if slots.start < self.count:
             self.units.release(slots.start)
-        self.exemplars[rows] = [(exemplar,) for exemplar in exemplars]
+        self.exemplars[slots.start : slots.stop] = [(exemplar,) for exemplar in exemplars]
         self.count = max(self.count, slots.stop)
         kept_SD = pool_keys(keys_SD, self.units.free_count)
         self.units.own(slots, kept_SD, sizes if len(kept_SD) == len(keys_SD) else [len(kept_SD)])
-        seqs = [exemplar.seq for exemplar in exemplars]
-        ids = range(self.next_pattern_id, self.next_pattern_id + len(slots))
-        for name, values in zip(COLUMNS, (ids, seqs, seqs, 1, surprises, 0.0, sizes), strict=True):
-            self.columns[name][rows] = values
-        self.next_pattern_id = ids.stop
+        columns = [self.columns[name] for name in COLUMNS]
+        for slot, exemplar, surprise, size in zip(slots, exemplars, surprises, sizes, strict=True):
+            values = (self.next_pattern_id, exemplar.seq, exemplar.seq, 1, surprise, 0.0, size)
+            for column_U, value in zip(columns, values, strict=True):
+                column_U[slot] = value
+            self.next_pattern_id += 1
 
     def crowd(self, nearest_n: np.ndarray) -> None:
         """New patterns came near others: keep each pattern's cosine to its nearest neighbour."""

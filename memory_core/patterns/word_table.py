@@ -13,7 +13,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from hashlib import blake2b
-from itertools import chain, compress, count, islice, pairwise
+from itertools import chain, compress, count, islice
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -142,12 +142,14 @@ class WordTable:
 
     def learn_many(self, slots: Sequence[int], texts: Sequence[list[WordId]]) -> None:
         """``learn`` the text of each of the slots, all different: sooner together where it can be."""
+        if len(texts) < WORTH_TOGETHER:
+            for slot, words in zip(slots, texts, strict=True):
+                self.learn(slot, words)
+            return
         is_plain = [
             slot >= self.slot_count and (len(words) <= WORDS_PER_SLOT or len(set(words)) <= WORDS_PER_SLOT)
             for slot, words in zip(slots, texts, strict=True)
         ]
-        if sum(is_plain) < WORTH_TOGETHER:
-            is_plain = [False] * len(is_plain)
         for slot, words, plain in zip(slots, texts, is_plain, strict=True):
             if not plain:
                 self.learn(slot, words)
@@ -243,13 +245,11 @@ class WordTable:
 
     def _post(self, index_N: np.ndarray, posted_N: np.ndarray) -> None:
         """Let words lead to slots: one entry of a posting for each word of each slot."""
-        order_N = np.argsort(index_N, kind="stable")
-        sorted_N, posted = index_N[order_N], array("q", posted_N[order_N].tobytes())
-        starts = np.flatnonzero(np.diff(sorted_N, prepend=0))
-        indices, borders = sorted_N[starts].tolist(), pairwise([*starts.tolist(), len(posted)])
-        for index, (start, end) in zip(indices, borders, strict=True):
-            self._postings[index].extend(posted[start:end])
-            self.frequency_V[index] = len(self._postings[index])
+        postings = self._postings
+        for index, posted in zip(index_N.tolist(), posted_N.tolist(), strict=True):
+            postings[index].append(posted)
+        index_w, times_w = np.unique(index_N, return_counts=True)
+        self.frequency_V[index_w] += times_w.astype(np.int32)
 
     def _unpost(self, slot: int) -> None:
         for index in self.index_UW[slot].tolist():
