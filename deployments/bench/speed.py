@@ -6,6 +6,7 @@ documented, encoded beforehand. Processor time on one thread: other work on the 
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Sequence
 from functools import partial
 from statistics import median
@@ -46,6 +47,7 @@ def speed_figures(
         learner.observe(rest[:CHUNK])
         rest = rest[CHUNK:]
     filled = learner.state.pattern_count
+    gc.collect()  # else a collection of all that this bench itself holds falls into one chunk or another
     keys_uD, key_1D = learner.state.bank.units.keys_uD, torch.from_numpy(asked[0].encoded.keys_SD[:1])
     return {
         "patterns": float(filled),
