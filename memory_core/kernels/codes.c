@@ -13,7 +13,9 @@ static inline uint64_t scrambled(uint64_t counter) {
 }
 
 /* Bit ``place`` of a code lies in byte place / 8 of the little-endian words, its highest bit first. */
-static inline int bit_of(uint64_t word, size_t place) { return (int)(word >> ((place & ~(size_t)7) + 7 - (place & 7))) & 1; }
+static inline int bit_of(uint64_t word, size_t place) {
+    return (int)(word >> ((place & ~(size_t)7) + 7 - (place & 7))) & 1;
+}
 
 void value_codes(const int64_t *ids_N, uint64_t seed, float *codes_NV, size_t count, size_t dim) {
     size_t words = (dim + WORD - 1) / WORD;
@@ -34,7 +36,8 @@ static const ints_t bit_of_lane = {1 << 7,  1 << 6,  1 << 5,  1 << 4,  1 << 3,  
 
 /* The entries whose bit is set count twice, and from that all are taken away. */
 FOR_EACH_PROCESSOR
-void code_matches(const int64_t *ids_N, uint64_t seed, const float *value_V, float *matches_N, size_t count, size_t dim) {
+void code_matches(const int64_t *ids_N, uint64_t seed, const float *value_V, float *matches_N, size_t count,
+                  size_t dim) {
     size_t words = (dim + WORD - 1) / WORD, whole = dim - dim % LANES;
     float entry = (float)(1.0 / sqrt((double)dim)), all = 0.0f;
     for (size_t place = 0; place < dim; place++) all += value_V[place];

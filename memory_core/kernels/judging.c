@@ -22,7 +22,7 @@ typedef struct {
 
 typedef struct {
     float similarity, crowding;
-    int64_t slot;      /* behind the patterns: a passage */
+    int64_t slot; /* behind the patterns: a passage */
     int32_t segments;
 } candidate_t;
 
@@ -43,15 +43,16 @@ static double overlap(double own, double theirs, double common, int is_longer) {
 }
 
 /* The words of a candidate, and those of them that the passage says too. */
-static void words_of(const judging_t *told, const judging_room_t *room, const candidate_t *of, float log_count, sums_t *theirs,
-                     sums_t *common) {
+static void words_of(const judging_t *told, const judging_room_t *room, const candidate_t *of, float log_count,
+                     sums_t *theirs, sums_t *common) {
     if (of->slot < told->patterns) {
         const int32_t *index_W = told->index_UW + (size_t)of->slot * told->words_per_slot;
         for (size_t place = 0; place < told->words_per_slot && index_W[place]; place++) {
             size_t index = (size_t)index_W[place];
             if (index >= told->vocabulary) break;
             int32_t number = room->number_V[index];
-            double rarity = rarity_of(log_count, told->frequency_V[index] + (number == UNSAID ? 0 : room->more_L[number]));
+            double rarity =
+                rarity_of(log_count, told->frequency_V[index] + (number == UNSAID ? 0 : room->more_L[number]));
             add_word(theirs, rarity, told->is_content_V[index]);
             if (number != UNSAID && room->is_said_L[number]) add_word(common, rarity, told->is_content_V[index]);
         }
@@ -84,9 +85,10 @@ static size_t candidates_of(const judging_t *told, size_t passage, candidate_t *
                                    told->segments_U[slots_C[kept]]};
     for (size_t before = 0; before < passage; before++)
         if (told->recruits_P[before])
-            kept = keep_candidate(best, kept,
-                                  (candidate_t){told->among_PP[passage * told->passages + before], told->crowding_P[before],
-                                                told->patterns + (int64_t)before, told->segments_P[before]});
+            kept = keep_candidate(
+                best, kept,
+                (candidate_t){told->among_PP[passage * told->passages + before], told->crowding_P[before],
+                              told->patterns + (int64_t)before, told->segments_P[before]});
     return kept;
 }
 

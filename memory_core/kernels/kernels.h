@@ -73,7 +73,8 @@ void read_pairs(const float *table_RV, const int64_t *rows_NK, const float *acti
 
 void value_codes(const int64_t *ids_N, uint64_t seed, float *codes_NV, size_t count, size_t dim);
 
-void code_matches(const int64_t *ids_N, uint64_t seed, const float *value_V, float *matches_N, size_t count, size_t dim);
+void code_matches(const int64_t *ids_N, uint64_t seed, const float *value_V, float *matches_N, size_t count,
+                  size_t dim);
 
 #define CANDIDATES 8
 
@@ -95,11 +96,12 @@ typedef struct {
 } near_t;
 
 /* Both return how many of E there are; more than there is room for: once more, with room for them. */
-size_t near_alone(const runs_t *runs, const float *queries_QD, size_t queries, float error, float *scores_Qu, float *nearly_n,
-                  near_t *near);
+size_t near_alone(const runs_t *runs, const float *queries_QD, size_t queries, float error, float *scores_Qu,
+                  float *nearly_n, near_t *near);
 
-size_t near_among(const float *scores_Qt, const int64_t *starts_p1, size_t patterns, size_t width, const int64_t *queries_P1,
-                  int64_t first_slot, size_t found, float *crowding_t, int32_t *pattern_t, near_t *near);
+size_t near_among(const float *scores_Qt, const int64_t *starts_p1, size_t patterns, size_t width,
+                  const int64_t *queries_P1, int64_t first_slot, size_t found, float *crowding_t, int32_t *pattern_t,
+                  near_t *near);
 
 /* Passages, what they are near to, and what they and the patterns say; n patterns, P passages, V and L words. */
 typedef struct {
@@ -124,7 +126,8 @@ void judge_passages(const judging_t *told, const judging_room_t *room);
 
 #define STEPS 2
 
-/* The best score with a unit of each of some slots; the units of a slot stand together in ``order_w`` (NULL: in the table). */
+/* The best score with a unit of each of some slots; the units of a slot stand together in ``order_w`` (NULL: in the
+ * table). */
 void score_slots(const float *queries_QD, const float *keys_uD, const int64_t *order_w, const int64_t *starts_n1,
                  const int64_t *slots_k, float *best_Qk, const size_t shape_QkD[3]);
 
@@ -156,7 +159,7 @@ typedef struct {
 } by_word_t;
 
 /* 0 when a link leads outside the patterns, -1 when there is no memory; ``room`` is 9 bytes a pattern, all zero. */
-int lend(const links_t *links, const int64_t *strongest_k, size_t count, const by_word_t *by_word, const float *precision_n,
-         float *words_n, float *context_n, char *room);
+int lend(const links_t *links, const int64_t *strongest_k, size_t count, const by_word_t *by_word,
+         const float *precision_n, float *words_n, float *context_n, char *room);
 
 #endif

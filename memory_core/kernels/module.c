@@ -22,8 +22,8 @@ static Py_buffer *take(arrays_t *arrays, PyObject *given, int dims, Py_ssize_t i
     if (PyObject_GetBuffer(given, view, PyBUF_C_CONTIGUOUS | flags) < 0) return NULL;
     arrays->count++;
     if (view->ndim != dims || view->itemsize != item_size) {
-        PyErr_Format(PyExc_ValueError, "argument %d has %d dimensions of %zd bytes, wanted are %d of %zd", arrays->count,
-                     view->ndim, view->itemsize, dims, item_size);
+        PyErr_Format(PyExc_ValueError, "argument %d has %d dimensions of %zd bytes, wanted are %d of %zd",
+                     arrays->count, view->ndim, view->itemsize, dims, item_size);
         return NULL;
     }
     return view;
@@ -74,9 +74,8 @@ static PyObject *py_scan_codes(PyObject *module, PyObject *const *args, Py_ssize
                            SIZE(scores, 0) == SIZE(queries, 0) && SIZE(scores, 1) == SIZE(codes, 0),
                        "queries, codes, scale and scores do not fit together");
     if (is_done) {
-        Py_BEGIN_ALLOW_THREADS
-        scan_codes(queries->buf, codes->buf, scale->buf, scores->buf, (size_t)SIZE(queries, 0), (size_t)SIZE(codes, 0),
-                   (size_t)SIZE(codes, 1));
+        Py_BEGIN_ALLOW_THREADS scan_codes(queries->buf, codes->buf, scale->buf, scores->buf, (size_t)SIZE(queries, 0),
+                                          (size_t)SIZE(codes, 0), (size_t)SIZE(codes, 1));
         Py_END_ALLOW_THREADS
     }
     return finish(&arrays, is_done);
@@ -85,10 +84,11 @@ static PyObject *py_scan_codes(PyObject *module, PyObject *const *args, Py_ssize
 static PyObject *py_code_keys(PyObject *module, PyObject *const *args, Py_ssize_t given) {
     arrays_t arrays = {.count = 0};
     Py_buffer *keys, *codes, *scale;
-    int is_done = wants(given, 3) && (keys = FLOATS(0, 2)) && (codes = take(&arrays, args[1], 2, 1, PyBUF_WRITABLE)) &&
-                  (scale = FLOATS_TO_WRITE(2, 1)) &&
-                  fits(SIZE(codes, 0) == SIZE(keys, 0) && SIZE(codes, 1) == SIZE(keys, 1) && SIZE(scale, 0) == SIZE(keys, 0),
-                       "keys, codes and scale do not fit together");
+    int is_done =
+        wants(given, 3) && (keys = FLOATS(0, 2)) && (codes = take(&arrays, args[1], 2, 1, PyBUF_WRITABLE)) &&
+        (scale = FLOATS_TO_WRITE(2, 1)) &&
+        fits(SIZE(codes, 0) == SIZE(keys, 0) && SIZE(codes, 1) == SIZE(keys, 1) && SIZE(scale, 0) == SIZE(keys, 0),
+             "keys, codes and scale do not fit together");
     if (is_done) code_keys(keys->buf, codes->buf, scale->buf, (size_t)SIZE(keys, 0), (size_t)SIZE(keys, 1));
     return finish(&arrays, is_done);
 }
@@ -108,9 +108,8 @@ static PyObject *py_best_of_runs(PyObject *module, PyObject *const *args, Py_ssi
                        "scores, starts and best do not fit together") &&
                   are_runs(starts->buf, SIZE(starts, 0), SIZE(scores, 1));
     if (is_done) {
-        Py_BEGIN_ALLOW_THREADS
-        best_of_runs(scores->buf, starts->buf, best->buf, (size_t)SIZE(scores, 0), (size_t)SIZE(scores, 1),
-                     (size_t)SIZE(best, 1));
+        Py_BEGIN_ALLOW_THREADS best_of_runs(scores->buf, starts->buf, best->buf, (size_t)SIZE(scores, 0),
+                                            (size_t)SIZE(scores, 1), (size_t)SIZE(best, 1));
         Py_END_ALLOW_THREADS
     }
     return finish(&arrays, is_done);
@@ -119,21 +118,20 @@ static PyObject *py_best_of_runs(PyObject *module, PyObject *const *args, Py_ssi
 static PyObject *py_highest_of_rows(PyObject *module, PyObject *const *args, Py_ssize_t given) {
     arrays_t arrays = {.count = 0};
     Py_buffer *scores, *columns;
-    int is_done = wants(given, 2) && (scores = FLOATS(0, 2)) && (columns = NUMBERS_TO_WRITE(1, 2)) &&
-                  fits(SIZE(scores, 0) == SIZE(columns, 0) && SIZE(columns, 1) > 0 &&
-                           SIZE(columns, 1) <= SIZE(scores, 1),
-                       "scores and columns do not fit together");
+    int is_done =
+        wants(given, 2) && (scores = FLOATS(0, 2)) && (columns = NUMBERS_TO_WRITE(1, 2)) &&
+        fits(SIZE(scores, 0) == SIZE(columns, 0) && SIZE(columns, 1) > 0 && SIZE(columns, 1) <= SIZE(scores, 1),
+             "scores and columns do not fit together");
     if (is_done) {
-        Py_BEGIN_ALLOW_THREADS
-        highest_of_rows(scores->buf, columns->buf, (size_t)SIZE(scores, 0), (size_t)SIZE(scores, 1),
-                        (size_t)SIZE(columns, 1));
+        Py_BEGIN_ALLOW_THREADS highest_of_rows(scores->buf, columns->buf, (size_t)SIZE(scores, 0),
+                                               (size_t)SIZE(scores, 1), (size_t)SIZE(columns, 1));
         Py_END_ALLOW_THREADS
     }
     return finish(&arrays, is_done);
 }
 
-static int are_runs_of(const int64_t *slots, Py_ssize_t count, const int64_t *starts, const int64_t *order, Py_ssize_t end,
-                       Py_ssize_t units) {
+static int are_runs_of(const int64_t *slots, Py_ssize_t count, const int64_t *starts, const int64_t *order,
+                       Py_ssize_t end, Py_ssize_t units) {
     int is_so = 1;
     for (Py_ssize_t place = 0; is_so && place < count; place++) {
         int64_t start = starts[slots[place]], stop = starts[slots[place] + 1];
@@ -146,19 +144,19 @@ static int are_runs_of(const int64_t *slots, Py_ssize_t count, const int64_t *st
 static PyObject *py_score_slots(PyObject *module, PyObject *const *args, Py_ssize_t given) {
     arrays_t arrays = {.count = 0};
     Py_buffer *queries, *keys, *order = NULL, *starts, *slots, *best;
-    int is_done = wants(given, 6) && (queries = FLOATS(0, 2)) && (keys = FLOATS(1, 2)) &&
-                  (args[2] == Py_None || (order = NUMBERS(2, 1))) && (starts = NUMBERS(3, 1)) && (slots = NUMBERS(4, 1)) &&
-                  (best = FLOATS_TO_WRITE(5, 2)) &&
-                  fits(SIZE(queries, 1) == SIZE(keys, 1) && SIZE(best, 0) == SIZE(queries, 0) &&
-                           SIZE(best, 1) == SIZE(slots, 0),
-                       "queries, keys, slots and best do not fit together") &&
-                  all_below(slots->buf, SIZE(slots, 0), SIZE(starts, 0) - 1) &&
-                  are_runs_of(slots->buf, SIZE(slots, 0), starts->buf, order ? order->buf : NULL,
-                              order ? SIZE(order, 0) : SIZE(keys, 0), SIZE(keys, 0));
+    int is_done =
+        wants(given, 6) && (queries = FLOATS(0, 2)) && (keys = FLOATS(1, 2)) &&
+        (args[2] == Py_None || (order = NUMBERS(2, 1))) && (starts = NUMBERS(3, 1)) && (slots = NUMBERS(4, 1)) &&
+        (best = FLOATS_TO_WRITE(5, 2)) &&
+        fits(SIZE(queries, 1) == SIZE(keys, 1) && SIZE(best, 0) == SIZE(queries, 0) && SIZE(best, 1) == SIZE(slots, 0),
+             "queries, keys, slots and best do not fit together") &&
+        all_below(slots->buf, SIZE(slots, 0), SIZE(starts, 0) - 1) &&
+        are_runs_of(slots->buf, SIZE(slots, 0), starts->buf, order ? order->buf : NULL,
+                    order ? SIZE(order, 0) : SIZE(keys, 0), SIZE(keys, 0));
     if (is_done) {
         size_t shape_QkD[3] = {(size_t)SIZE(queries, 0), (size_t)SIZE(slots, 0), (size_t)SIZE(keys, 1)};
-        Py_BEGIN_ALLOW_THREADS
-        score_slots(queries->buf, keys->buf, order ? order->buf : NULL, starts->buf, slots->buf, best->buf, shape_QkD);
+        Py_BEGIN_ALLOW_THREADS score_slots(queries->buf, keys->buf, order ? order->buf : NULL, starts->buf, slots->buf,
+                                           best->buf, shape_QkD);
         Py_END_ALLOW_THREADS
     }
     return finish(&arrays, is_done);
@@ -247,14 +245,17 @@ static PyObject *py_lend(PyObject *module, PyObject *const *args, Py_ssize_t giv
         are_lengths(lengths->buf, SIZE(lengths, 0), SIZE(slots, 0)) &&
         ((room = PyMem_Calloc((size_t)SIZE(precision, 0), 9)) || PyErr_NoMemory());
     if (is_done) {
-        links_t table = {links->buf, counts->buf, fading->buf, (size_t)SIZE(links, 0) / 2, (size_t)SIZE(links, 1),
+        links_t table = {links->buf,
+                         counts->buf,
+                         fading->buf,
+                         (size_t)SIZE(links, 0) / 2,
+                         (size_t)SIZE(links, 1),
                          (size_t)SIZE(precision, 0)};
         by_word_t by_word = {lengths->buf, slots->buf, scores->buf, (size_t)SIZE(lengths, 0)};
-        Py_BEGIN_ALLOW_THREADS
-        lent = lend(&table, strongest->buf, (size_t)SIZE(strongest, 0), &by_word, precision->buf, words->buf, context->buf,
-                    room);
-        Py_END_ALLOW_THREADS
-        is_done = fits(lent != 0, "a row lies outside the table") && (lent > 0 || PyErr_NoMemory());
+        Py_BEGIN_ALLOW_THREADS lent = lend(&table, strongest->buf, (size_t)SIZE(strongest, 0), &by_word, precision->buf,
+                                           words->buf, context->buf, room);
+        Py_END_ALLOW_THREADS is_done =
+            fits(lent != 0, "a row lies outside the table") && (lent > 0 || PyErr_NoMemory());
     }
     PyMem_Free(room);
     return finish(&arrays, is_done);
@@ -263,14 +264,14 @@ static PyObject *py_lend(PyObject *module, PyObject *const *args, Py_ssize_t giv
 static PyObject *py_choose_rows(PyObject *module, PyObject *const *args, Py_ssize_t given) {
     arrays_t arrays = {.count = 0};
     Py_buffer *scores, *rows, *activations;
-    int is_done = wants(given, 3) && (scores = FLOATS(0, 4)) && (rows = NUMBERS_TO_WRITE(1, 3)) &&
-                  (activations = FLOATS_TO_WRITE(2, 3)) &&
-                  fits(SIZE(scores, 2) == 2 && SIZE(scores, 3) > 0 && SIZE(scores, 0) == SIZE(rows, 0) &&
-                           SIZE(scores, 1) == SIZE(rows, 1) && SIZE(activations, 0) == SIZE(rows, 0) &&
-                           SIZE(activations, 1) == SIZE(rows, 1) && SIZE(activations, 2) == SIZE(rows, 2) &&
-                           SIZE(rows, 2) > 0 && SIZE(rows, 2) <= SIZE(scores, 3) * SIZE(scores, 3) &&
-                           SIZE(rows, 2) <= CHOSEN_MAX,
-                       "scores, rows and activations do not fit together");
+    int is_done =
+        wants(given, 3) && (scores = FLOATS(0, 4)) && (rows = NUMBERS_TO_WRITE(1, 3)) &&
+        (activations = FLOATS_TO_WRITE(2, 3)) &&
+        fits(SIZE(scores, 2) == 2 && SIZE(scores, 3) > 0 && SIZE(scores, 0) == SIZE(rows, 0) &&
+                 SIZE(scores, 1) == SIZE(rows, 1) && SIZE(activations, 0) == SIZE(rows, 0) &&
+                 SIZE(activations, 1) == SIZE(rows, 1) && SIZE(activations, 2) == SIZE(rows, 2) && SIZE(rows, 2) > 0 &&
+                 SIZE(rows, 2) <= SIZE(scores, 3) * SIZE(scores, 3) && SIZE(rows, 2) <= CHOSEN_MAX,
+             "scores, rows and activations do not fit together");
     if (is_done)
         choose_rows(scores->buf, rows->buf, activations->buf, (size_t)SIZE(rows, 0), (size_t)SIZE(rows, 1),
                     (size_t)SIZE(scores, 3), (size_t)SIZE(rows, 2));
@@ -283,22 +284,21 @@ static PyObject *py_step_pairs(PyObject *module, PyObject *const *args, Py_ssize
     float *scratch = NULL;
     size_t done = 0;
     double step_size = 0.0;
-    int is_done =
-        wants(given, 8) && (table = FLOATS_TO_WRITE(0, 2)) && (variance = FLOATS_TO_WRITE(1, 1)) &&
-        (rows = NUMBERS(2, 2)) && (activations = FLOATS(3, 2)) && (values = FLOATS(4, 2)) &&
-        (losses = FLOATS_TO_WRITE(5, 1)) && (norms = FLOATS_TO_WRITE(6, 1)) &&
-        ((step_size = PyFloat_AsDouble(args[7])) != -1.0 || !PyErr_Occurred()) &&
-        fits(SIZE(variance, 0) == SIZE(table, 0) && SIZE(activations, 0) == SIZE(rows, 0) &&
-                 SIZE(activations, 1) == SIZE(rows, 1) && SIZE(values, 0) == SIZE(rows, 0) &&
-                 SIZE(values, 1) == SIZE(table, 1) && SIZE(losses, 0) == SIZE(rows, 0) && SIZE(norms, 0) == SIZE(rows, 0),
-             "table, rows, activations and values do not fit together") &&
-        all_below(rows->buf, SIZE(rows, 0) * SIZE(rows, 1), SIZE(table, 0)) &&
-        ((scratch = PyMem_Malloc(2 * sizeof(float) * (size_t)SIZE(table, 1))) || PyErr_NoMemory());
+    int is_done = wants(given, 8) && (table = FLOATS_TO_WRITE(0, 2)) && (variance = FLOATS_TO_WRITE(1, 1)) &&
+                  (rows = NUMBERS(2, 2)) && (activations = FLOATS(3, 2)) && (values = FLOATS(4, 2)) &&
+                  (losses = FLOATS_TO_WRITE(5, 1)) && (norms = FLOATS_TO_WRITE(6, 1)) &&
+                  ((step_size = PyFloat_AsDouble(args[7])) != -1.0 || !PyErr_Occurred()) &&
+                  fits(SIZE(variance, 0) == SIZE(table, 0) && SIZE(activations, 0) == SIZE(rows, 0) &&
+                           SIZE(activations, 1) == SIZE(rows, 1) && SIZE(values, 0) == SIZE(rows, 0) &&
+                           SIZE(values, 1) == SIZE(table, 1) && SIZE(losses, 0) == SIZE(rows, 0) &&
+                           SIZE(norms, 0) == SIZE(rows, 0),
+                       "table, rows, activations and values do not fit together") &&
+                  all_below(rows->buf, SIZE(rows, 0) * SIZE(rows, 1), SIZE(table, 0)) &&
+                  ((scratch = PyMem_Malloc(2 * sizeof(float) * (size_t)SIZE(table, 1))) || PyErr_NoMemory());
     if (is_done) {
         size_t shape_NKV[3] = {(size_t)SIZE(rows, 0), (size_t)SIZE(rows, 1), (size_t)SIZE(table, 1)};
-        Py_BEGIN_ALLOW_THREADS
-        done = step_pairs(table->buf, variance->buf, rows->buf, activations->buf, values->buf, losses->buf, norms->buf,
-                          shape_NKV, (float)step_size, scratch);
+        Py_BEGIN_ALLOW_THREADS done = step_pairs(table->buf, variance->buf, rows->buf, activations->buf, values->buf,
+                                                 losses->buf, norms->buf, shape_NKV, (float)step_size, scratch);
         Py_END_ALLOW_THREADS
     }
     PyMem_Free(scratch);
@@ -317,8 +317,7 @@ static PyObject *py_read_pairs(PyObject *module, PyObject *const *args, Py_ssize
                   all_below(rows->buf, SIZE(rows, 0) * SIZE(rows, 1), SIZE(table, 0));
     if (is_done) {
         size_t shape_NKV[3] = {(size_t)SIZE(rows, 0), (size_t)SIZE(rows, 1), (size_t)SIZE(table, 1)};
-        Py_BEGIN_ALLOW_THREADS
-        read_pairs(table->buf, rows->buf, activations->buf, answers->buf, shape_NKV);
+        Py_BEGIN_ALLOW_THREADS read_pairs(table->buf, rows->buf, activations->buf, answers->buf, shape_NKV);
         Py_END_ALLOW_THREADS
     }
     return finish(&arrays, is_done);
@@ -328,8 +327,10 @@ static PyObject *py_value_codes(PyObject *module, PyObject *const *args, Py_ssiz
     arrays_t arrays = {.count = 0};
     Py_buffer *ids, *codes;
     uint64_t seed = 0;
-    int is_done = wants(given, 3) && (ids = NUMBERS(0, 1)) && ((seed = PyLong_AsUnsignedLongLong(args[1])) || !PyErr_Occurred()) &&
-                  (codes = FLOATS_TO_WRITE(2, 2)) && fits(SIZE(codes, 0) == SIZE(ids, 0), "ids and codes do not fit together");
+    int is_done = wants(given, 3) && (ids = NUMBERS(0, 1)) &&
+                  ((seed = PyLong_AsUnsignedLongLong(args[1])) || !PyErr_Occurred()) &&
+                  (codes = FLOATS_TO_WRITE(2, 2)) &&
+                  fits(SIZE(codes, 0) == SIZE(ids, 0), "ids and codes do not fit together");
     if (is_done) value_codes(ids->buf, seed, codes->buf, (size_t)SIZE(codes, 0), (size_t)SIZE(codes, 1));
     return finish(&arrays, is_done);
 }
@@ -338,8 +339,9 @@ static PyObject *py_code_matches(PyObject *module, PyObject *const *args, Py_ssi
     arrays_t arrays = {.count = 0};
     Py_buffer *ids, *value, *matches;
     uint64_t seed = 0;
-    int is_done = wants(given, 4) && (ids = NUMBERS(0, 1)) && ((seed = PyLong_AsUnsignedLongLong(args[1])) || !PyErr_Occurred()) &&
-                  (value = FLOATS(2, 1)) && (matches = FLOATS_TO_WRITE(3, 1)) &&
+    int is_done = wants(given, 4) && (ids = NUMBERS(0, 1)) &&
+                  ((seed = PyLong_AsUnsignedLongLong(args[1])) || !PyErr_Occurred()) && (value = FLOATS(2, 1)) &&
+                  (matches = FLOATS_TO_WRITE(3, 1)) &&
                   fits(SIZE(matches, 0) == SIZE(ids, 0), "ids and matches do not fit together");
     if (is_done) code_matches(ids->buf, seed, value->buf, matches->buf, (size_t)SIZE(ids, 0), (size_t)SIZE(value, 0));
     return finish(&arrays, is_done);
@@ -359,8 +361,14 @@ static int take_near(arrays_t *arrays, PyObject *const *args, int place, near_t 
                          SIZE(exceeding, 0) == SIZE(passages, 0) && SIZE(crowding, 0) >= patterns,
                      "what is near does not fit together");
     if (is_so)
-        *near = (near_t){(size_t)SIZE(slots, 0), (size_t)SIZE(passages, 0), slots->buf, passages->buf, slot->buf,
-                         cosine->buf, exceeding->buf, crowding->buf};
+        *near = (near_t){(size_t)SIZE(slots, 0),
+                         (size_t)SIZE(passages, 0),
+                         slots->buf,
+                         passages->buf,
+                         slot->buf,
+                         cosine->buf,
+                         exceeding->buf,
+                         crowding->buf};
     return is_so;
 }
 
@@ -386,11 +394,16 @@ static PyObject *py_near_alone(PyObject *module, PyObject *const *args, Py_ssize
         ((room = PyMem_Malloc(sizeof(float) * (size_t)(SIZE(queries, 0) * SIZE(codes, 0) + SIZE(starts, 0)))) ||
          PyErr_NoMemory());
     if (is_done) {
-        runs_t runs = {keys->buf, scale->buf, codes->buf, starts->buf, order ? order->buf : NULL, (size_t)SIZE(codes, 0),
-                       (size_t)SIZE(starts, 0) - 1, (size_t)SIZE(codes, 1)};
-        Py_BEGIN_ALLOW_THREADS
-        found = near_alone(&runs, queries->buf, (size_t)SIZE(queries, 0), (float)error, room,
-                           room + SIZE(queries, 0) * SIZE(codes, 0), &near);
+        runs_t runs = {keys->buf,
+                       scale->buf,
+                       codes->buf,
+                       starts->buf,
+                       order ? order->buf : NULL,
+                       (size_t)SIZE(codes, 0),
+                       (size_t)SIZE(starts, 0) - 1,
+                       (size_t)SIZE(codes, 1)};
+        Py_BEGIN_ALLOW_THREADS found = near_alone(&runs, queries->buf, (size_t)SIZE(queries, 0), (float)error, room,
+                                                  room + SIZE(queries, 0) * SIZE(codes, 0), &near);
         Py_END_ALLOW_THREADS
     }
     PyMem_Free(room);
@@ -405,22 +418,22 @@ static PyObject *py_near_among(PyObject *module, PyObject *const *args, Py_ssize
     near_t near;
     long long first_slot = 0, found = 0;
     char *room = NULL;
-    int is_done = wants(given, 11) && (scores = FLOATS(0, 2)) && (starts = NUMBERS(1, 1)) && (queries = NUMBERS(2, 1)) &&
-                  ((first_slot = PyLong_AsLongLong(args[3])) != -1 || !PyErr_Occurred()) &&
-                  ((found = PyLong_AsLongLong(args[4])) != -1 || !PyErr_Occurred()) &&
-                  fits(SIZE(starts, 0) > 1 && SIZE(queries, 0) > 1 && first_slot >= 0 && found >= 0, "there is nothing") &&
-                  take_near(&arrays, args, 5, &near, first_slot + SIZE(starts, 0) - 1) &&
-                  are_runs(starts->buf, SIZE(starts, 0), *(const int64_t *)starts->buf + SIZE(scores, 1)) &&
-                  fits(((const int64_t *)starts->buf)[SIZE(starts, 0) - 1] - *(const int64_t *)starts->buf == SIZE(scores, 1),
-                       "the runs do not fill the scores") &&
-                  fits(SIZE(queries, 0) - 1 == (Py_ssize_t)near.passages, "queries and passages do not fit together") &&
-                  are_runs(queries->buf, SIZE(queries, 0), SIZE(scores, 0)) &&
-                  ((room = PyMem_Malloc((size_t)SIZE(scores, 1) * (sizeof(float) + sizeof(int32_t)))) || PyErr_NoMemory());
+    int is_done =
+        wants(given, 11) && (scores = FLOATS(0, 2)) && (starts = NUMBERS(1, 1)) && (queries = NUMBERS(2, 1)) &&
+        ((first_slot = PyLong_AsLongLong(args[3])) != -1 || !PyErr_Occurred()) &&
+        ((found = PyLong_AsLongLong(args[4])) != -1 || !PyErr_Occurred()) &&
+        fits(SIZE(starts, 0) > 1 && SIZE(queries, 0) > 1 && first_slot >= 0 && found >= 0, "there is nothing") &&
+        take_near(&arrays, args, 5, &near, first_slot + SIZE(starts, 0) - 1) &&
+        are_runs(starts->buf, SIZE(starts, 0), *(const int64_t *)starts->buf + SIZE(scores, 1)) &&
+        fits(((const int64_t *)starts->buf)[SIZE(starts, 0) - 1] - *(const int64_t *)starts->buf == SIZE(scores, 1),
+             "the runs do not fill the scores") &&
+        fits(SIZE(queries, 0) - 1 == (Py_ssize_t)near.passages, "queries and passages do not fit together") &&
+        are_runs(queries->buf, SIZE(queries, 0), SIZE(scores, 0)) &&
+        ((room = PyMem_Malloc((size_t)SIZE(scores, 1) * (sizeof(float) + sizeof(int32_t)))) || PyErr_NoMemory());
     if (is_done) {
-        Py_BEGIN_ALLOW_THREADS
-        found = (long long)near_among(scores->buf, starts->buf, (size_t)SIZE(starts, 0) - 1, (size_t)SIZE(scores, 1),
-                                      queries->buf, first_slot, (size_t)found, (float *)room,
-                                      (int32_t *)(room + (size_t)SIZE(scores, 1) * sizeof(float)), &near);
+        Py_BEGIN_ALLOW_THREADS found = (long long)near_among(
+            scores->buf, starts->buf, (size_t)SIZE(starts, 0) - 1, (size_t)SIZE(scores, 1), queries->buf, first_slot,
+            (size_t)found, (float *)room, (int32_t *)(room + (size_t)SIZE(scores, 1) * sizeof(float)), &near);
         Py_END_ALLOW_THREADS
     }
     PyMem_Free(room);
@@ -453,7 +466,8 @@ static PyObject *py_judge_passages(PyObject *module, PyObject *const *args, Py_s
     arrays_t arrays = {.count = 0};
     Py_buffer *among = NULL, *segments_P = NULL, *segments_U = NULL, *index_UW = NULL, *frequency = NULL;
     Py_buffer *is_content_V = NULL, *said = NULL, *said_words = NULL, *kept = NULL, *kept_words = NULL, *index_L = NULL;
-    Py_buffer *is_content_L = NULL, *recruits = NULL, *score = NULL, *nearest = NULL, *similarity = NULL, *crowding_P = NULL;
+    Py_buffer *is_content_L = NULL, *recruits = NULL, *score = NULL, *nearest = NULL, *similarity = NULL,
+              *crowding_P = NULL;
     near_t near = {0};
     long long slot_count = 0;
     char *room = NULL;
@@ -477,31 +491,52 @@ static PyObject *py_judge_passages(PyObject *module, PyObject *const *args, Py_s
                  SIZE(nearest, 0) == passages && SIZE(similarity, 0) == passages && SIZE(crowding_P, 0) == passages,
              "the passages do not fit together") &&
         fits(!arrays.views[5].readonly && patterns <= SIZE(segments_U, 0) && SIZE(index_UW, 0) == SIZE(segments_U, 0) &&
-                 SIZE(is_content_V, 0) == SIZE(frequency, 0) && slot_count >= 0 && SIZE(is_content_L, 0) == SIZE(index_L, 0),
+                 SIZE(is_content_V, 0) == SIZE(frequency, 0) && slot_count >= 0 &&
+                 SIZE(is_content_L, 0) == SIZE(index_L, 0),
              "the patterns and their words do not fit together") &&
         are_slots(near.slots_PC, passages * CANDIDATES, patterns) &&
         all_below(near.slot_E, (Py_ssize_t)near.room, patterns) &&
         all_below(index_L->buf, SIZE(index_L, 0), SIZE(frequency, 0)) &&
-        are_said(said, said_words, passages, SIZE(index_L, 0)) && are_said(kept, kept_words, passages, SIZE(index_L, 0)) &&
+        are_said(said, said_words, passages, SIZE(index_L, 0)) &&
+        are_said(kept, kept_words, passages, SIZE(index_L, 0)) &&
         ((room = PyMem_Malloc((size_t)SIZE(frequency, 0) * sizeof(int32_t) +
                               (size_t)SIZE(index_L, 0) * (sizeof(int32_t) + sizeof(uint8_t)) + 1)) ||
          PyErr_NoMemory());
     if (is_done) {
-        judging_t told = {.passages = near.passages, .exceeding = near.room, .vocabulary = (size_t)SIZE(frequency, 0),
-                          .distinct = (size_t)SIZE(index_L, 0), .words_per_slot = (size_t)SIZE(index_UW, 1),
-                          .patterns = patterns, .slot_count = slot_count, .cosine_PC = near.cosine_PC,
-                          .cosine_E = near.cosine_E, .among_PP = among ? among->buf : NULL, .slots_PC = near.slots_PC,
-                          .passage_E = near.passage_E, .slot_E = near.slot_E, .said_P1 = said->buf,
-                          .said_E = said_words->buf, .kept_P1 = kept->buf, .kept_E = kept_words->buf,
-                          .index_L = index_L->buf, .segments_P = segments_P->buf, .segments_U = segments_U->buf,
-                          .index_UW = index_UW->buf, .frequency_V = frequency->buf, .is_content_V = is_content_V->buf,
-                          .is_content_L = is_content_L->buf, .recruits_P = recruits->buf, .score_P = score->buf,
-                          .similarity_P = similarity->buf, .nearest_P = nearest->buf,
-                          .crowding_n = arrays.views[5].buf, .crowding_P = crowding_P->buf};
+        judging_t told = {.passages = near.passages,
+                          .exceeding = near.room,
+                          .vocabulary = (size_t)SIZE(frequency, 0),
+                          .distinct = (size_t)SIZE(index_L, 0),
+                          .words_per_slot = (size_t)SIZE(index_UW, 1),
+                          .patterns = patterns,
+                          .slot_count = slot_count,
+                          .cosine_PC = near.cosine_PC,
+                          .cosine_E = near.cosine_E,
+                          .among_PP = among ? among->buf : NULL,
+                          .slots_PC = near.slots_PC,
+                          .passage_E = near.passage_E,
+                          .slot_E = near.slot_E,
+                          .said_P1 = said->buf,
+                          .said_E = said_words->buf,
+                          .kept_P1 = kept->buf,
+                          .kept_E = kept_words->buf,
+                          .index_L = index_L->buf,
+                          .segments_P = segments_P->buf,
+                          .segments_U = segments_U->buf,
+                          .index_UW = index_UW->buf,
+                          .frequency_V = frequency->buf,
+                          .is_content_V = is_content_V->buf,
+                          .is_content_L = is_content_L->buf,
+                          .recruits_P = recruits->buf,
+                          .score_P = score->buf,
+                          .similarity_P = similarity->buf,
+                          .nearest_P = nearest->buf,
+                          .crowding_n = arrays.views[5].buf,
+                          .crowding_P = crowding_P->buf};
         int32_t *numbers = (int32_t *)room;
-        judging_room_t rooms = {numbers, numbers + told.vocabulary, (uint8_t *)(numbers + told.vocabulary + told.distinct)};
-        Py_BEGIN_ALLOW_THREADS
-        judge_passages(&told, &rooms);
+        judging_room_t rooms = {numbers, numbers + told.vocabulary,
+                                (uint8_t *)(numbers + told.vocabulary + told.distinct)};
+        Py_BEGIN_ALLOW_THREADS judge_passages(&told, &rooms);
         Py_END_ALLOW_THREADS
     }
     PyMem_Free(room);
@@ -511,16 +546,25 @@ static PyObject *py_judge_passages(PyObject *module, PyObject *const *args, Py_s
 #define FUNCTION(name) {#name, (PyCFunction)(void (*)(void))py_##name, METH_FASTCALL, NULL}
 
 static PyMethodDef functions[] = {
-    FUNCTION(scan_codes), FUNCTION(code_keys), FUNCTION(near_alone), FUNCTION(near_among), FUNCTION(judge_passages), FUNCTION(best_of_runs), FUNCTION(highest_of_rows), FUNCTION(choose_rows), FUNCTION(step_pairs),
-    FUNCTION(read_pairs), FUNCTION(value_codes), FUNCTION(code_matches), FUNCTION(score_slots), FUNCTION(standardise),
-    FUNCTION(mark_number), FUNCTION(score_postings), FUNCTION(add_by_slot), FUNCTION(lend), {NULL, NULL, 0, NULL},
+    FUNCTION(scan_codes),     FUNCTION(code_keys),      FUNCTION(near_alone),  FUNCTION(near_among),
+    FUNCTION(judge_passages), FUNCTION(best_of_runs),   FUNCTION(choose_rows), FUNCTION(highest_of_rows),
+    FUNCTION(step_pairs),     FUNCTION(read_pairs),     FUNCTION(value_codes), FUNCTION(code_matches),
+    FUNCTION(score_slots),    FUNCTION(score_postings), FUNCTION(add_by_slot), FUNCTION(standardise),
+    FUNCTION(mark_number),    FUNCTION(lend),           {NULL, NULL, 0, NULL},
 };
 
 static PyModuleDef_Slot slots[] = {{0, NULL}};
 
 static struct PyModuleDef definition = {
-    PyModuleDef_HEAD_INIT, "_compiled", "Loops of the core; memory_core.kernels says when they are used.", 0, functions, slots,
-    NULL, NULL, NULL,
+    PyModuleDef_HEAD_INIT,
+    "_compiled",
+    "Loops of the core; memory_core.kernels says when they are used.",
+    0,
+    functions,
+    slots,
+    NULL,
+    NULL,
+    NULL,
 };
 
 PyMODINIT_FUNC PyInit__compiled(void) { return PyModuleDef_Init(&definition); }

@@ -39,7 +39,8 @@ void standardise(const float *scores_n, float *standard_n, size_t patterns, floa
         sums += centred * centred;
     }
     squares = sum_of(sums);
-    for (size_t place = whole; place < patterns; place++) squares += (scores_n[place] - mean) * (scores_n[place] - mean);
+    for (size_t place = whole; place < patterns; place++)
+        squares += (scores_n[place] - mean) * (scores_n[place] - mean);
     double deviation = patterns ? sqrt(squares / (double)patterns) : 0.0;
     moments_2[0] = mean;
     moments_2[1] = deviation > SAME ? (float)deviation : INFINITY;
@@ -47,7 +48,8 @@ void standardise(const float *scores_n, float *standard_n, size_t patterns, floa
 }
 
 void mark_number(const int32_t *numbers_n, int32_t number, float *named_n, size_t patterns) {
-    for (size_t place = 0; place < patterns; place++) named_n[place] = numbers_n[place] == number ? 1.0f : named_n[place];
+    for (size_t place = 0; place < patterns; place++)
+        named_n[place] = numbers_n[place] == number ? 1.0f : named_n[place];
 }
 
 size_t score_postings(const int64_t *posted_E, const int64_t *lengths_W, const float *rarity_W, size_t words,
@@ -119,7 +121,8 @@ static lent_t *gather(const links_t *links, size_t base, size_t slot, int step, 
 }
 
 /* Of one word: what each chosen slot has of its own or, if that is more, from a neighbour. */
-static void add_best(const float *score_n, const chosen_t *chosen, const lent_t *lent, const size_t *ends, float *words_n) {
+static void add_best(const float *score_n, const chosen_t *chosen, const lent_t *lent, const size_t *ends,
+                     float *words_n) {
     for (size_t place = 0, entry = 0; place < chosen->count; place++) {
         if (entry == ends[place]) continue;
         float best = score_n[chosen->slots[place]];
@@ -142,8 +145,8 @@ static int gather_all(const links_t *links, const chosen_t *chosen, lent_t *lent
     return 1;
 }
 
-int lend(const links_t *links, const int64_t *strongest_k, size_t count, const by_word_t *by_word, const float *precision_n,
-         float *words_n, float *context_n, char *room) {
+int lend(const links_t *links, const int64_t *strongest_k, size_t count, const by_word_t *by_word,
+         const float *precision_n, float *words_n, float *context_n, char *room) {
     float *score_n = (float *)room;
     chosen_t chosen = {(int32_t *)(score_n + links->patterns), (uint8_t *)(score_n + 2 * links->patterns), 0};
     for (size_t place = 0; place < count; place++) {

@@ -39,7 +39,7 @@ INLINE float squares_of(const float *value_V, size_t dim) {
 }
 
 INLINE void read_pair(const float *table_RV, const int64_t *rows_K, const float *activations_K, float *answer_V,
-                             size_t active, size_t dim) {
+                      size_t active, size_t dim) {
     memset(answer_V, 0, dim * sizeof(float));
     for (size_t place = 0; place < active; place++) {
         if (place + AHEAD < active) prefetch_row(table_RV + (size_t)rows_K[place + AHEAD] * dim, dim);
@@ -97,15 +97,16 @@ INLINE size_t keep_best(const float *scores, size_t width, size_t count, float *
         float score = scores[from];
         if (kept == count && !(score > best[count - 1])) continue;
         size_t place = kept < count ? kept++ : count - 1;
-        for (; place > 0 && best[place - 1] < score; place--) best[place] = best[place - 1], places[place] = places[place - 1];
+        for (; place > 0 && best[place - 1] < score; place--)
+            best[place] = best[place - 1], places[place] = places[place - 1];
         best[place] = score, places[place] = (int32_t)from;
     }
     return kept;
 }
 
 /* Of one head: the best pairs of a sum lie among the best of each half, at ranks with (i + 1)(j + 1) <= count. */
-static void choose_in_head(const float *scores_2S, int64_t first_row, int64_t *rows_P, float *activations_P, size_t side,
-                           size_t count) {
+static void choose_in_head(const float *scores_2S, int64_t first_row, int64_t *rows_P, float *activations_P,
+                           size_t side, size_t count) {
     float best[2][count], chosen[count];
     int32_t codes[2][count], places[count];
     size_t kept = keep_best(scores_2S, side, count < side ? count : side, best[0], codes[0]);

@@ -111,7 +111,8 @@ void highest_of_rows(const float *scores_PX, int64_t *columns_PK, size_t rows, s
             }
             float score = scores_X[column];
             size_t place = kept < count ? kept++ : count - 1;
-            for (; place > 0 && scores_X[columns_K[place - 1]] < score; place--) columns_K[place] = columns_K[place - 1];
+            for (; place > 0 && scores_X[columns_K[place - 1]] < score; place--)
+                columns_K[place] = columns_K[place - 1];
             columns_K[place] = (int64_t)column;
             floor = scores_X[columns_K[kept - 1]];
         }
@@ -165,11 +166,11 @@ INLINE float best_of(const float *scores_u, const int64_t *order_w, int64_t star
     return best;
 }
 
-/* The patterns that a passage may be near to are found by their codes, and looked at by their keys: a score is off by at
- * most the error, and so is the lowest of the nearest. */
+/* The patterns that a passage may be near to are found by their codes, and looked at by their keys: a score is off by
+ * at most the error, and so is the lowest of the nearest. */
 FOR_EACH_PROCESSOR
-size_t near_alone(const runs_t *runs, const float *queries_QD, size_t queries, float error, float *scores_Qu, float *nearly_n,
-                  near_t *near) {
+size_t near_alone(const runs_t *runs, const float *queries_QD, size_t queries, float error, float *scores_Qu,
+                  float *nearly_n, near_t *near) {
     scan_codes(queries_QD, runs->codes_UD, runs->scale_U, scores_Qu, queries, runs->units, runs->dim);
     for (size_t pattern = 0; pattern < runs->patterns; pattern++) {
         float total = 0.0f;
@@ -207,8 +208,8 @@ INLINE int any_over(const float *scores, const float *crowding, float lowest) {
 /* One passage and some of the patterns: most of them are neither among its nearest nor is it among theirs, which their
  * units show many at a time. ``crowding_t`` and ``pattern_t`` are those of each unit. */
 INLINE size_t near_one(const float *scores_Qt, size_t queries, size_t width, const int64_t *starts_p1,
-                              const float *crowding_t, const int32_t *pattern_t, size_t passage, int64_t first_slot,
-                              size_t found, near_t *near) {
+                       const float *crowding_t, const int32_t *pattern_t, size_t passage, int64_t first_slot,
+                       size_t found, near_t *near) {
     const float *lowest = near->cosine_PC + passage * CANDIDATES + CANDIDATES - 1;
     const int64_t *last = near->slots_PC + passage * CANDIDATES + CANDIDATES - 1;
     int32_t done = -1;
@@ -238,15 +239,16 @@ INLINE size_t near_one(const float *scores_Qt, size_t queries, size_t width, con
 
 /* Passages and some of the patterns, whose scores are still in the cache. */
 FOR_EACH_PROCESSOR
-size_t near_among(const float *scores_Qt, const int64_t *starts_p1, size_t patterns, size_t width, const int64_t *queries_P1,
-                  int64_t first_slot, size_t found, float *crowding_t, int32_t *pattern_t, near_t *near) {
+size_t near_among(const float *scores_Qt, const int64_t *starts_p1, size_t patterns, size_t width,
+                  const int64_t *queries_P1, int64_t first_slot, size_t found, float *crowding_t, int32_t *pattern_t,
+                  near_t *near) {
     for (size_t pattern = 0; pattern < patterns; pattern++)
         for (int64_t unit = starts_p1[pattern] - starts_p1[0]; unit < starts_p1[pattern + 1] - starts_p1[0]; unit++)
             crowding_t[unit] = near->crowding_n[first_slot + (int64_t)pattern], pattern_t[unit] = (int32_t)pattern;
     for (size_t passage = 0; passage < near->passages; passage++) {
         size_t first = (size_t)queries_P1[passage], queries = (size_t)queries_P1[passage + 1] - first;
-        found = near_one(scores_Qt + first * width, queries, width, starts_p1, crowding_t, pattern_t, passage, first_slot,
-                         found, near);
+        found = near_one(scores_Qt + first * width, queries, width, starts_p1, crowding_t, pattern_t, passage,
+                         first_slot, found, near);
     }
     return found;
 }

@@ -2,13 +2,14 @@
  *
  * A score is added up in the same order whatever it is computed together with: its bits depend on its key alone. */
 
-static void SCAN(const float *queries_QD, const int8_t *codes_UD, const float *scale_U, float *scores_QU, size_t queries,
-                 size_t units, size_t dim) {
+static void SCAN(const float *queries_QD, const int8_t *codes_UD, const float *scale_U, float *scores_QU,
+                 size_t queries, size_t units, size_t dim) {
     size_t whole = dim - dim % LANES;
     for (size_t unit = 0; unit < units; unit += TOGETHER) {
         size_t last = units - unit - 1;
         const int8_t *keys[TOGETHER]; /* behind the last one that one again */
-        for (size_t other = 0; other < TOGETHER; other++) keys[other] = codes_UD + (unit + (other < last ? other : last)) * dim;
+        for (size_t other = 0; other < TOGETHER; other++)
+            keys[other] = codes_UD + (unit + (other < last ? other : last)) * dim;
         for (size_t byte = 0; byte < TOGETHER * dim; byte += 64) __builtin_prefetch(keys[0] + byte + FETCHED_AHEAD);
         for (size_t query = 0; query < queries; query++) {
             const float *query_D = queries_QD + query * dim;
