@@ -8,14 +8,13 @@ from pathlib import Path
 from setuptools import Extension, setup
 
 KERNELS = Path("memory_core/kernels")
+SOURCES = ("module", "scan", "rows", "codes", "judging", "layers", "reading")
 
 setup(
     ext_modules=[
         Extension(
             "memory_core.kernels._compiled",
-            sources=[
-                str(KERNELS / name) for name in ("module.c", "scan.c", "rows.c", "codes.c", "judging.c", "reading.c")
-            ],
+            sources=[str(KERNELS / f"{name}.c") for name in SOURCES],
             depends=[str(KERNELS / name) for name in ("kernels.h", "scan_loop.h")],
             extra_compile_args=["-O3", "-g0", "-Wno-psabi"],
             py_limited_api=True,

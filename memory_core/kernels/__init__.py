@@ -133,6 +133,12 @@ class Kernels(Protocol):
     def code_matches(self, pattern_ids_N: Ints, seed: int, value_V: Floats, matches_N: Floats) -> None:
         """Products of a value with codes (``networks.codes``)."""
 
+    def silu_and_slope(self, z_NO: Floats, offset: float, active_NO: Floats, slope_NO: Floats) -> None:
+        """The activation of Titans less an offset, and its derivative (``networks.layers``)."""
+
+    def squared_lengths(self, rows_NI: Floats, squares_N: Floats) -> None:
+        """Squared Euclidean length of each row (``networks.layers``)."""
+
 
 def _load() -> Kernels | None:
     try:

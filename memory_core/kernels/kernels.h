@@ -162,4 +162,9 @@ typedef struct {
 int lend(const links_t *links, const int64_t *strongest_k, size_t count, const by_word_t *by_word,
          const float *precision_n, float *words_n, float *context_n, char *room);
 
+/* z sigmoid(z) less an offset, and its derivative. */
+void silu_and_slope(const float *z_N, float offset, float *active_N, float *slope_N, size_t count);
+
+void squared_lengths(const float *rows_NI, float *squares_N, size_t count, size_t dim);
+
 #endif

@@ -543,6 +543,33 @@ static PyObject *py_judge_passages(PyObject *module, PyObject *const *args, Py_s
     return finish(&arrays, is_done);
 }
 
+static PyObject *py_silu_and_slope(PyObject *module, PyObject *const *args, Py_ssize_t given) {
+    arrays_t arrays = {.count = 0};
+    Py_buffer *z, *active, *slope;
+    double offset = 0.0;
+    int is_done = wants(given, 4) && (z = FLOATS(0, 2)) &&
+                  ((offset = PyFloat_AsDouble(args[1])) != -1.0 || !PyErr_Occurred()) &&
+                  (active = FLOATS_TO_WRITE(2, 2)) && (slope = FLOATS_TO_WRITE(3, 2)) &&
+                  fits(SIZE(active, 0) == SIZE(z, 0) && SIZE(active, 1) == SIZE(z, 1) && SIZE(slope, 0) == SIZE(z, 0) &&
+                           SIZE(slope, 1) == SIZE(z, 1),
+                       "inputs, outputs and slopes do not fit together");
+    if (is_done) {
+        Py_BEGIN_ALLOW_THREADS
+        silu_and_slope(z->buf, (float)offset, active->buf, slope->buf, (size_t)(SIZE(z, 0) * SIZE(z, 1)));
+        Py_END_ALLOW_THREADS
+    }
+    return finish(&arrays, is_done);
+}
+
+static PyObject *py_squared_lengths(PyObject *module, PyObject *const *args, Py_ssize_t given) {
+    arrays_t arrays = {.count = 0};
+    Py_buffer *rows, *squares;
+    int is_done = wants(given, 2) && (rows = FLOATS(0, 2)) && (squares = FLOATS_TO_WRITE(1, 1)) &&
+                  fits(SIZE(squares, 0) == SIZE(rows, 0), "rows and squares do not fit together");
+    if (is_done) squared_lengths(rows->buf, squares->buf, (size_t)SIZE(rows, 0), (size_t)SIZE(rows, 1));
+    return finish(&arrays, is_done);
+}
+
 #define FUNCTION(name) {#name, (PyCFunction)(void (*)(void))py_##name, METH_FASTCALL, NULL}
 
 static PyMethodDef functions[] = {
@@ -550,7 +577,8 @@ static PyMethodDef functions[] = {
     FUNCTION(judge_passages), FUNCTION(best_of_runs),   FUNCTION(choose_rows), FUNCTION(highest_of_rows),
     FUNCTION(step_pairs),     FUNCTION(read_pairs),     FUNCTION(value_codes), FUNCTION(code_matches),
     FUNCTION(score_slots),    FUNCTION(score_postings), FUNCTION(add_by_slot), FUNCTION(standardise),
-    FUNCTION(mark_number),    FUNCTION(lend),           {NULL, NULL, 0, NULL},
+    FUNCTION(mark_number),    FUNCTION(lend),
+    FUNCTION(silu_and_slope), FUNCTION(squared_lengths),           {NULL, NULL, 0, NULL},
 };
 
 static PyModuleDef_Slot slots[] = {{0, NULL}};

@@ -16,6 +16,7 @@ Shapes: B pairs of one mini-batch.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -125,8 +126,9 @@ def coefficients_of(gates: Gates) -> Coefficients:
     return Coefficients(weights_BC, momentum_C)
 
 
+@lru_cache(maxsize=8)
 def _plain_sums(size: int) -> Coefficients:
-    """Without momentum and forgetting M_t is M_0 less all gradients up to t; S_0 is zero."""
+    """Without momentum and forgetting M_t is M_0 less all gradients up to t; S_0 is zero. Shared: to be read only."""
     weights_BC = np.ones((size, size + 2))
     weights_BC[:, :size] = np.tri(size)
     weights_BC[:, size] = 0.0

@@ -17,6 +17,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from memory_core import kernels
+
 NORM_EPSILON: Final = 1e-6
 GELU_SLOPE: Final = 0.7978845608028654
 GELU_CUBIC: Final = 0.044715
@@ -90,6 +92,10 @@ def activate(shape: Shape, z_NO: Tensor) -> Tensor:
 def _active_and_slope(shape: Shape, z_NO: Tensor) -> tuple[Tensor, Tensor]:
     """The activation and its derivative, which share their costly part."""
     if shape.activation == "silu":
+        if kernels.compiled is not None and z_NO.device.type == "cpu":
+            active_NO, slope_NO = torch.empty_like(z_NO), torch.empty_like(z_NO)
+            kernels.compiled.silu_and_slope(z_NO.numpy(), SILU_MEAN, active_NO.numpy(), slope_NO.numpy())
+            return active_NO, slope_NO
         s_NO = torch.sigmoid(z_NO)
         active_NO = z_NO * s_NO
         slope_NO = torch.addcmul(s_NO, active_NO, 1 - s_NO)
@@ -105,6 +111,15 @@ def _active_and_slope(shape: Shape, z_NO: Tensor) -> tuple[Tensor, Tensor]:
 def with_one(shape: Shape, rows_NI: Tensor) -> Tensor:
     """Append the input of the bias, for networks that have one."""
     return pad(rows_NI, (0, 1), value=BIAS_INPUT) if shape.has_bias else rows_NI
+
+
+def squared_lengths(rows_NI: Tensor) -> Tensor:
+    """Squared Euclidean length of each row, (N,)."""
+    if kernels.compiled is None or rows_NI.device.type != "cpu":
+        return rows_NI.square().sum(-1)
+    squares_N = torch.empty(len(rows_NI))
+    kernels.compiled.squared_lengths(rows_NI.contiguous().numpy(), squares_N.numpy())
+    return squares_N
 
 
 def norm_gain(value_dim: int) -> float:

@@ -9,13 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from memory_core.errors import LearningFailed
 from memory_core.networks.gates import SURPRISE_START, Coefficients, Floats, GateRule, Progress, coefficients_of
 from memory_core.networks.layered_state import layer_name, momentum_name, pack_progress, unpack_progress
-from memory_core.networks.layers import Pass, Shape, activate, forward_backward, predict, with_one
+from memory_core.networks.layers import Pass, Shape, activate, forward_backward, predict, squared_lengths, with_one
 from memory_core.networks.learned_gates import learned_parameters
 from memory_core.networks.network import FastWeights
 
@@ -61,7 +62,7 @@ class MiniBatchLearner:
     def learn(self, keys_BD: Tensor, values_BV: Tensor) -> tuple[Tensor, Tensor]:
         """One mini-batch; returns the losses and the norms of the steps theta grad."""
         run = forward_backward(self._shape, self._layers, keys_BD, values_BV)
-        losses_B = run.errors_NV.square().sum(-1)
+        losses_B = squared_lengths(run.errors_NV)
         gates = self._rule.gates(self._progress, _checked(losses_B), keys_BD)
         kernel_BB = run.inputs[-1] @ run.inputs[-1].T
         theta_B = torch.from_numpy(gates.step_size_B).to(losses_B) / feature_lengths(kernel_BB)
@@ -121,16 +122,16 @@ def feature_lengths(kernel_BB: Tensor) -> Tensor:
 
 def gradient_norms(run: Pass, kernel_BB: Tensor) -> Tensor:
     """Frobenius norm of each pair's gradient over all layers; ``kernel_BB`` holds the last layer's x_i . x_j."""
-    norm = torch.linalg.vector_norm
-    lengths = [*(norm(x, dim=-1) for x in run.inputs[:-1]), kernel_BB.diagonal().sqrt()]
-    norms = [length * norm(g, dim=-1) for length, g in zip(lengths, run.gradients, strict=True)]
-    lengths_B: Tensor = norm(torch.stack(norms), dim=0)
-    return lengths_B
+    squares = [*(squared_lengths(inputs_BI) for inputs_BI in run.inputs[:-1]), kernel_BB.diagonal()]
+    total_B = torch.zeros_like(squares[-1])
+    for square_B, gradients_BO in zip(squares, run.gradients, strict=True):
+        total_B.addcmul_(square_B, squared_lengths(gradients_BO))
+    return total_B.sqrt_()
 
 
 def _checked(numbers_B: Tensor) -> Floats:
     """As float64 on the CPU. Before anything is written: finite weights plus steps shorter than this stay finite."""
-    numbers = numbers_B.double().cpu().numpy()
+    numbers = numbers_B.cpu().numpy().astype(np.float64)
     if not (numbers < STEP_MAX).all():
         raise LearningFailed(
             "A step is not a finite number; nothing was learned.", hint="Learn with a smaller learning rate."

@@ -12,7 +12,9 @@ import torch
 
 from memory_core import kernels
 from memory_core.kernels import Kernels
+from memory_core.networks import layers
 from memory_core.networks.codes import code_matches, value_codes
+from memory_core.networks.layers import Shape
 from memory_core.networks.product_keys import ProductKeys
 from memory_core.networks.sparse import SparseNetwork
 from memory_core.patterns.highest import highest
@@ -125,6 +127,8 @@ def numbers(*shape: int, of: int = 0) -> np.ndarray:
         lambda loops: loops.read_pairs(floats(8, 4), numbers(1, 2, of=-1), floats(1, 2), floats(1, 4)),
         lambda loops: loops.value_codes(numbers(2), 0, floats(3, 8)),
         lambda loops: loops.code_matches(numbers(2), 0, floats(8), floats(3)),
+        lambda loops: loops.squared_lengths(floats(2, 8), floats(3)),
+        lambda loops: loops.silu_and_slope(floats(2, 8), 0.2, floats(2, 8), floats(2, 7)),
     ],
 )
 def test_arrays_that_do_not_fit_are_refused(call: Callable[[Kernels], None]) -> None:
@@ -138,3 +142,16 @@ def test_a_wrong_number_of_arguments_is_refused() -> None:
     loops: Any = kernels.compiled
     with pytest.raises(TypeError, match="4 arguments are wanted, 1 were given"):
         loops.scan_codes(floats(1, 4))
+
+
+@needs_compiled
+def test_the_activation_and_its_slope_are_those_of_the_plain_form(monkeypatch: pytest.MonkeyPatch) -> None:
+    shape = Shape(widths=(8, 16, 8), activation="silu", head="plain")
+    extremes = torch.tensor([0.0, -0.0, 1e-30, 88.0, -88.0, 1e4, -1e4, 3e38, -3e38])
+    z_NO = torch.cat([torch.linspace(-30, 30, 999), extremes])[None]
+    found, wanted = (
+        layers._active_and_slope(shape, z_NO),
+        plainly(monkeypatch, lambda: layers._active_and_slope(shape, z_NO)),
+    )
+    for one, other in zip(found, wanted, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-6)
