@@ -37,7 +37,7 @@ class Kernels(Protocol):
     def highest_of_rows(self, scores_PX: Floats, columns_PK: Ints) -> None:
         """Columns of the highest scores of each row, ascending (``patterns.highest``)."""
 
-    def near_alone(  # noqa: PLR0913, PLR0917
+    def near_alone(
         self,
         queries_QD: Floats,
         codes_uD: NDArray[np.int8],
@@ -75,7 +75,7 @@ class Kernels(Protocol):
     def mark_number(self, numbers_n: NDArray[np.int32], number: int, named_n: Floats) -> None:
         """1 wherever the number stands (``patterns.speakers``)."""
 
-    def score_postings(  # noqa: PLR0913, PLR0917
+    def score_postings(
         self,
         posted_E: Ints,
         lengths_W: Ints,
@@ -91,7 +91,7 @@ class Kernels(Protocol):
     def add_by_slot(self, slot_E: Ints, score_E: Floats, total_n: Floats) -> None:
         """Of every slot the sum of its scores (``patterns.word_table``)."""
 
-    def lend(  # noqa: PLR0913, PLR0917
+    def lend(
         self,
         strongest_k: Ints,
         links_2UL: NDArray[np.int32],
@@ -110,7 +110,7 @@ class Kernels(Protocol):
     def choose_rows(self, scores_NH2S: Floats, rows_NHP: Ints, activations_NHP: Floats) -> None:
         """Rows of an address and their activations, of unit norm a key (``networks.product_keys``)."""
 
-    def step_pairs(  # noqa: PLR0913, PLR0917
+    def step_pairs(
         self,
         table_RV: Floats,
         variance_R: Floats,

@@ -95,7 +95,8 @@ typedef struct {
     const float *crowding_n;
 } near_t;
 
-/* Both return how many of E there are; more than there is room for: once more, with room for them. */
+/* Both go on from what is near so far and return how many of E there are; more than there is room for: once more, with
+ * room for them. */
 size_t near_alone(const runs_t *runs, const float *queries_QD, size_t queries, float error, float *scores_Qu,
                   float *nearly_n, near_t *near);
 

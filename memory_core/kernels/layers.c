@@ -34,7 +34,8 @@ INLINE float exponential(float x) {
 }
 
 FOR_EACH_PROCESSOR
-void silu_and_slope(const float *restrict z_N, float offset, float *restrict active_N, float *restrict slope_N, size_t count) {
+void silu_and_slope(const float *restrict z_N, float offset, float *restrict active_N, float *restrict slope_N,
+                    size_t count) {
     for (size_t place = 0; place < count; place++) {
         float sigmoid = 1.0f / (1.0f + exponential(-z_N[place]));
         sigmoid = z_N[place] < -EXPONENT_MAX ? 0.0f : sigmoid;

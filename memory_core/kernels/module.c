@@ -52,6 +52,12 @@ static int wants(Py_ssize_t given, Py_ssize_t wanted) {
     return given == wanted;
 }
 
+#define WITHOUT_GIL(...)                    \
+    do {                                    \
+        Py_BEGIN_ALLOW_THREADS __VA_ARGS__; \
+        Py_END_ALLOW_THREADS                \
+    } while (0)
+
 #define FLOATS(place, dims) take(&arrays, args[place], dims, sizeof(float), 0)
 #define FLOATS_TO_WRITE(place, dims) take(&arrays, args[place], dims, sizeof(float), PyBUF_WRITABLE)
 #define NUMBERS(place, dims) take(&arrays, args[place], dims, sizeof(int64_t), 0)
@@ -74,9 +80,8 @@ static PyObject *py_scan_codes(PyObject *module, PyObject *const *args, Py_ssize
                            SIZE(scores, 0) == SIZE(queries, 0) && SIZE(scores, 1) == SIZE(codes, 0),
                        "queries, codes, scale and scores do not fit together");
     if (is_done) {
-        Py_BEGIN_ALLOW_THREADS scan_codes(queries->buf, codes->buf, scale->buf, scores->buf, (size_t)SIZE(queries, 0),
-                                          (size_t)SIZE(codes, 0), (size_t)SIZE(codes, 1));
-        Py_END_ALLOW_THREADS
+        WITHOUT_GIL(scan_codes(queries->buf, codes->buf, scale->buf, scores->buf, (size_t)SIZE(queries, 0),
+                               (size_t)SIZE(codes, 0), (size_t)SIZE(codes, 1)));
     }
     return finish(&arrays, is_done);
 }
@@ -108,9 +113,8 @@ static PyObject *py_best_of_runs(PyObject *module, PyObject *const *args, Py_ssi
                        "scores, starts and best do not fit together") &&
                   are_runs(starts->buf, SIZE(starts, 0), SIZE(scores, 1));
     if (is_done) {
-        Py_BEGIN_ALLOW_THREADS best_of_runs(scores->buf, starts->buf, best->buf, (size_t)SIZE(scores, 0),
-                                            (size_t)SIZE(scores, 1), (size_t)SIZE(best, 1));
-        Py_END_ALLOW_THREADS
+        WITHOUT_GIL(best_of_runs(scores->buf, starts->buf, best->buf, (size_t)SIZE(scores, 0), (size_t)SIZE(scores, 1),
+                                 (size_t)SIZE(best, 1)));
     }
     return finish(&arrays, is_done);
 }
@@ -123,9 +127,8 @@ static PyObject *py_highest_of_rows(PyObject *module, PyObject *const *args, Py_
         fits(SIZE(scores, 0) == SIZE(columns, 0) && SIZE(columns, 1) > 0 && SIZE(columns, 1) <= SIZE(scores, 1),
              "scores and columns do not fit together");
     if (is_done) {
-        Py_BEGIN_ALLOW_THREADS highest_of_rows(scores->buf, columns->buf, (size_t)SIZE(scores, 0),
-                                               (size_t)SIZE(scores, 1), (size_t)SIZE(columns, 1));
-        Py_END_ALLOW_THREADS
+        WITHOUT_GIL(highest_of_rows(scores->buf, columns->buf, (size_t)SIZE(scores, 0), (size_t)SIZE(scores, 1),
+                                    (size_t)SIZE(columns, 1)));
     }
     return finish(&arrays, is_done);
 }
@@ -155,9 +158,8 @@ static PyObject *py_score_slots(PyObject *module, PyObject *const *args, Py_ssiz
                     order ? SIZE(order, 0) : SIZE(keys, 0), SIZE(keys, 0));
     if (is_done) {
         size_t shape_QkD[3] = {(size_t)SIZE(queries, 0), (size_t)SIZE(slots, 0), (size_t)SIZE(keys, 1)};
-        Py_BEGIN_ALLOW_THREADS score_slots(queries->buf, keys->buf, order ? order->buf : NULL, starts->buf, slots->buf,
-                                           best->buf, shape_QkD);
-        Py_END_ALLOW_THREADS
+        WITHOUT_GIL(score_slots(queries->buf, keys->buf, order ? order->buf : NULL, starts->buf, slots->buf, best->buf,
+                                shape_QkD));
     }
     return finish(&arrays, is_done);
 }
@@ -252,10 +254,9 @@ static PyObject *py_lend(PyObject *module, PyObject *const *args, Py_ssize_t giv
                          (size_t)SIZE(links, 1),
                          (size_t)SIZE(precision, 0)};
         by_word_t by_word = {lengths->buf, slots->buf, scores->buf, (size_t)SIZE(lengths, 0)};
-        Py_BEGIN_ALLOW_THREADS lent = lend(&table, strongest->buf, (size_t)SIZE(strongest, 0), &by_word, precision->buf,
-                                           words->buf, context->buf, room);
-        Py_END_ALLOW_THREADS is_done =
-            fits(lent != 0, "a row lies outside the table") && (lent > 0 || PyErr_NoMemory());
+        WITHOUT_GIL(lent = lend(&table, strongest->buf, (size_t)SIZE(strongest, 0), &by_word, precision->buf,
+                                words->buf, context->buf, room));
+        is_done = fits(lent != 0, "a row lies outside the table") && (lent > 0 || PyErr_NoMemory());
     }
     PyMem_Free(room);
     return finish(&arrays, is_done);
@@ -297,9 +298,8 @@ static PyObject *py_step_pairs(PyObject *module, PyObject *const *args, Py_ssize
                   ((scratch = PyMem_Malloc(2 * sizeof(float) * (size_t)SIZE(table, 1))) || PyErr_NoMemory());
     if (is_done) {
         size_t shape_NKV[3] = {(size_t)SIZE(rows, 0), (size_t)SIZE(rows, 1), (size_t)SIZE(table, 1)};
-        Py_BEGIN_ALLOW_THREADS done = step_pairs(table->buf, variance->buf, rows->buf, activations->buf, values->buf,
-                                                 losses->buf, norms->buf, shape_NKV, (float)step_size, scratch);
-        Py_END_ALLOW_THREADS
+        WITHOUT_GIL(done = step_pairs(table->buf, variance->buf, rows->buf, activations->buf, values->buf, losses->buf,
+                                      norms->buf, shape_NKV, (float)step_size, scratch));
     }
     PyMem_Free(scratch);
     give_back(&arrays);
@@ -317,8 +317,7 @@ static PyObject *py_read_pairs(PyObject *module, PyObject *const *args, Py_ssize
                   all_below(rows->buf, SIZE(rows, 0) * SIZE(rows, 1), SIZE(table, 0));
     if (is_done) {
         size_t shape_NKV[3] = {(size_t)SIZE(rows, 0), (size_t)SIZE(rows, 1), (size_t)SIZE(table, 1)};
-        Py_BEGIN_ALLOW_THREADS read_pairs(table->buf, rows->buf, activations->buf, answers->buf, shape_NKV);
-        Py_END_ALLOW_THREADS
+        WITHOUT_GIL(read_pairs(table->buf, rows->buf, activations->buf, answers->buf, shape_NKV));
     }
     return finish(&arrays, is_done);
 }
@@ -402,9 +401,8 @@ static PyObject *py_near_alone(PyObject *module, PyObject *const *args, Py_ssize
                        (size_t)SIZE(codes, 0),
                        (size_t)SIZE(starts, 0) - 1,
                        (size_t)SIZE(codes, 1)};
-        Py_BEGIN_ALLOW_THREADS found = near_alone(&runs, queries->buf, (size_t)SIZE(queries, 0), (float)error, room,
-                                                  room + SIZE(queries, 0) * SIZE(codes, 0), &near);
-        Py_END_ALLOW_THREADS
+        WITHOUT_GIL(found = near_alone(&runs, queries->buf, (size_t)SIZE(queries, 0), (float)error, room,
+                                       room + SIZE(queries, 0) * SIZE(codes, 0), &near));
     }
     PyMem_Free(room);
     give_back(&arrays);
@@ -431,10 +429,10 @@ static PyObject *py_near_among(PyObject *module, PyObject *const *args, Py_ssize
         are_runs(queries->buf, SIZE(queries, 0), SIZE(scores, 0)) &&
         ((room = PyMem_Malloc((size_t)SIZE(scores, 1) * (sizeof(float) + sizeof(int32_t)))) || PyErr_NoMemory());
     if (is_done) {
-        Py_BEGIN_ALLOW_THREADS found = (long long)near_among(
-            scores->buf, starts->buf, (size_t)SIZE(starts, 0) - 1, (size_t)SIZE(scores, 1), queries->buf, first_slot,
-            (size_t)found, (float *)room, (int32_t *)(room + (size_t)SIZE(scores, 1) * sizeof(float)), &near);
-        Py_END_ALLOW_THREADS
+        WITHOUT_GIL(found = (long long)near_among(scores->buf, starts->buf, (size_t)SIZE(starts, 0) - 1,
+                                                  (size_t)SIZE(scores, 1), queries->buf, first_slot, (size_t)found,
+                                                  (float *)room,
+                                                  (int32_t *)(room + (size_t)SIZE(scores, 1) * sizeof(float)), &near));
     }
     PyMem_Free(room);
     give_back(&arrays);
@@ -536,8 +534,7 @@ static PyObject *py_judge_passages(PyObject *module, PyObject *const *args, Py_s
         int32_t *numbers = (int32_t *)room;
         judging_room_t rooms = {numbers, numbers + told.vocabulary,
                                 (uint8_t *)(numbers + told.vocabulary + told.distinct)};
-        Py_BEGIN_ALLOW_THREADS judge_passages(&told, &rooms);
-        Py_END_ALLOW_THREADS
+        WITHOUT_GIL(judge_passages(&told, &rooms));
     }
     PyMem_Free(room);
     return finish(&arrays, is_done);
@@ -554,9 +551,7 @@ static PyObject *py_silu_and_slope(PyObject *module, PyObject *const *args, Py_s
                            SIZE(slope, 1) == SIZE(z, 1),
                        "inputs, outputs and slopes do not fit together");
     if (is_done) {
-        Py_BEGIN_ALLOW_THREADS
-        silu_and_slope(z->buf, (float)offset, active->buf, slope->buf, (size_t)(SIZE(z, 0) * SIZE(z, 1)));
-        Py_END_ALLOW_THREADS
+        WITHOUT_GIL(silu_and_slope(z->buf, (float)offset, active->buf, slope->buf, (size_t)(SIZE(z, 0) * SIZE(z, 1))));
     }
     return finish(&arrays, is_done);
 }
@@ -573,12 +568,12 @@ static PyObject *py_squared_lengths(PyObject *module, PyObject *const *args, Py_
 #define FUNCTION(name) {#name, (PyCFunction)(void (*)(void))py_##name, METH_FASTCALL, NULL}
 
 static PyMethodDef functions[] = {
-    FUNCTION(scan_codes),     FUNCTION(code_keys),      FUNCTION(near_alone),  FUNCTION(near_among),
-    FUNCTION(judge_passages), FUNCTION(best_of_runs),   FUNCTION(choose_rows), FUNCTION(highest_of_rows),
-    FUNCTION(step_pairs),     FUNCTION(read_pairs),     FUNCTION(value_codes), FUNCTION(code_matches),
-    FUNCTION(score_slots),    FUNCTION(score_postings), FUNCTION(add_by_slot), FUNCTION(standardise),
-    FUNCTION(mark_number),    FUNCTION(lend),
-    FUNCTION(silu_and_slope), FUNCTION(squared_lengths),           {NULL, NULL, 0, NULL},
+    FUNCTION(scan_codes),     FUNCTION(code_keys),      FUNCTION(near_alone),     FUNCTION(near_among),
+    FUNCTION(judge_passages), FUNCTION(best_of_runs),   FUNCTION(choose_rows),    FUNCTION(highest_of_rows),
+    FUNCTION(step_pairs),     FUNCTION(read_pairs),     FUNCTION(value_codes),    FUNCTION(code_matches),
+    FUNCTION(score_slots),    FUNCTION(score_postings), FUNCTION(add_by_slot),    FUNCTION(standardise),
+    FUNCTION(mark_number),    FUNCTION(lend),           FUNCTION(silu_and_slope), FUNCTION(squared_lengths),
+    {NULL, NULL, 0, NULL},
 };
 
 static PyModuleDef_Slot slots[] = {{0, NULL}};

@@ -75,17 +75,23 @@ void code_keys(const float *keys_ND, int8_t *codes_ND, float *scale_N, size_t co
     }
 }
 
+/* Highest score among the units of a pattern. */
+INLINE float best_of(const float *scores_u, const int64_t *order_w, int64_t start, int64_t end) {
+    float best = -INFINITY;
+    for (int64_t place = start; place < end; place++) {
+        float score = scores_u[order_w ? order_w[place] : place];
+        best = score > best ? score : best;
+    }
+    return best;
+}
+
 void best_of_runs(const float *scores_Qu, const int64_t *starts_n1, float *best_Qn, size_t queries, size_t units,
                   size_t patterns) {
     for (size_t query = 0; query < queries; query++) {
         const float *scores_u = scores_Qu + query * units;
         float *best_n = best_Qn + query * patterns;
-        for (size_t pattern = 0; pattern < patterns; pattern++) {
-            float best = scores_u[starts_n1[pattern]];
-            for (int64_t unit = starts_n1[pattern] + 1; unit < starts_n1[pattern + 1]; unit++)
-                best = scores_u[unit] > best ? scores_u[unit] : best;
-            best_n[pattern] = best;
-        }
+        for (size_t pattern = 0; pattern < patterns; pattern++)
+            best_n[pattern] = best_of(scores_u, NULL, starts_n1[pattern], starts_n1[pattern + 1]);
     }
 }
 
@@ -156,16 +162,6 @@ INLINE size_t keep_exceeding(near_t *near, size_t found, size_t passage, int64_t
     return found + 1;
 }
 
-/* Highest score among the units of a pattern. */
-INLINE float best_of(const float *scores_u, const int64_t *order_w, int64_t start, int64_t end) {
-    float best = -INFINITY;
-    for (int64_t place = start; place < end; place++) {
-        float score = scores_u[order_w ? order_w[place] : place];
-        best = score > best ? score : best;
-    }
-    return best;
-}
-
 /* The patterns that a passage may be near to are found by their codes, and looked at by their keys: a score is off by
  * at most the error, and so is the lowest of the nearest. */
 FOR_EACH_PROCESSOR
@@ -185,7 +181,6 @@ size_t near_alone(const runs_t *runs, const float *queries_QD, size_t queries, f
     float lowest = INFINITY;
     for (size_t place = 0; place < count; place++)
         lowest = nearly_n[nearest[place]] < lowest ? nearly_n[nearest[place]] : lowest;
-    for (size_t place = 0; place < CANDIDATES; place++) near->slots_PC[place] = -1;
     for (size_t pattern = 0; pattern < runs->patterns; pattern++) {
         float floor = lowest - error < near->crowding_n[pattern] ? lowest - error : near->crowding_n[pattern];
         if (nearly_n[pattern] < floor - error) continue;

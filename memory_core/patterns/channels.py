@@ -146,25 +146,14 @@ def _spread(
     context_n: np.ndarray,
 ) -> None:
     """Adds what neighbours lend to words and context, for the strongest patterns and those beside them only."""
-    if kernels.compiled is None:
-        _spread_plainly(state, strongest_k, precision_n, by_word, words_n, context_n)
-        return
     links = state.transitions
-    kernels.compiled.lend(
-        strongest_k, links.links_2UL, links.counts_2UL, FADING_S2, *by_word, precision_n, words_n, context_n
-    )
-
-
-def _spread_plainly(
-    state: MemoryState,
-    strongest_k: np.ndarray,
-    precision_n: np.ndarray,
-    by_word: ScoredWords,
-    words_n: np.ndarray,
-    context_n: np.ndarray,
-) -> None:
-    chosen_k = state.transitions.with_neighbours(strongest_k)
-    reach = state.transitions.reach(chosen_k)
+    if kernels.compiled is not None:
+        kernels.compiled.lend(
+            strongest_k, links.links_2UL, links.counts_2UL, FADING_S2, *by_word, precision_n, words_n, context_n
+        )
+        return
+    chosen_k = links.with_neighbours(strongest_k)
+    reach = links.reach(chosen_k)
     # The neighbour is ``steps`` ahead of the pattern, so the pattern is as many steps behind the neighbour.
     starts_s = np.flatnonzero(np.diff(reach.source_R, prepend=-1))
     if len(starts_s):

@@ -28,7 +28,7 @@ def compare(
     among_PP = _among(keys_SD, sizes) if len(sizes) > 1 else None
     if kernels.compiled is not None and keys_SD.device.type == "cpu":
         near = near_few(kernels.compiled, bank.units, keys_SD, sizes, bank.column("crowding_U"))
-        return CompiledComparison(kernels.compiled, bank, table, words, sizes, near, among_PP)
+        return CompiledComparison(bank, table, words, sizes, near, among_PP)
     known_Pn = means(bank.units.best_per_pattern(bank.units.scores(keys_SD)), sizes)
     return Comparison(bank, table, words, sizes, Near(np.arange(bank.count), known_Pn), among_PP)
 
@@ -45,7 +45,7 @@ def compare_with(
     known_Pk = means(bank.units.best_per_pattern(bank.units.scores(keys_SD))[:, slots_k], sizes)
     if kernels.compiled is not None and keys_SD.device.type == "cpu":
         near = NearFew.among(slots_k, known_Pk, bank.column("crowding_U"))
-        return CompiledComparison(kernels.compiled, bank, table, words, sizes, near, None)
+        return CompiledComparison(bank, table, words, sizes, near, None)
     return Comparison(bank, table, words, sizes, Near(slots_k, known_Pk))
 
 

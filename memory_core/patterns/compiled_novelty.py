@@ -9,7 +9,8 @@ from collections.abc import Collection, Sequence
 
 import numpy as np
 
-from memory_core.kernels import Ints, Kernels
+from memory_core import kernels
+from memory_core.kernels import Ints
 from memory_core.patterns.bank import PatternBank
 from memory_core.patterns.near import NearFew
 from memory_core.patterns.novelty import Novelties
@@ -19,9 +20,8 @@ from memory_core.patterns.word_table import WORDS_PER_SLOT, WordId, WordTable, i
 class CompiledComparison:
     """See ``novelty.Comparison``; words are numbered by those of the chunk."""
 
-    def __init__(  # noqa: PLR0913, PLR0917
+    def __init__(
         self,
-        compiled: Kernels,
         bank: PatternBank,
         table: WordTable,
         words: Sequence[list[WordId]],
@@ -29,7 +29,7 @@ class CompiledComparison:
         near: NearFew,
         among_PP: np.ndarray | None,
     ) -> None:
-        self._kernels, self._near, self._among_PP = compiled, near, among_PP
+        self._near, self._among_PP = near, among_PP
         self._segments_P = np.array(segments, dtype=np.int32)
         self._table = (
             bank.columns["segments_U"],
@@ -47,7 +47,8 @@ class CompiledComparison:
         passages = len(recruits_P)
         found = Novelties(np.empty(passages), np.empty(passages, dtype=np.int64), np.empty(passages))
         self._crowding_n = self._near.crowding_n.copy()
-        self._kernels.judge_passages(
+        assert kernels.compiled is not None
+        kernels.compiled.judge_passages(
             *self._near._replace(crowding_n=self._crowding_n),
             self._among_PP,
             self._segments_P,
