@@ -30,8 +30,8 @@ class KeyScreen:
 
     def __init__(self, compiled: Kernels, units: int, key_dim: int) -> None:
         self._kernels = compiled
-        self.codes_UD = lazy_zeros(units, key_dim, dtype=torch.int8, device=torch.device("cpu")).numpy()
-        self.scale_U = lazy_zeros(units, device=torch.device("cpu")).numpy()
+        self.codes_UD = lazy_zeros(units, key_dim, dtype=torch.int8, device=torch.device("cpu"))
+        self.scale_U = lazy_zeros(units, device=torch.device("cpu"))
         self._coded = 0
         self._stale: set[int] = set()
 
@@ -57,7 +57,7 @@ class KeyScreen:
         Depends on the keys alone and not on those before them: a replay must find the same patterns near.
         """
         longest = max(math.sqrt(float(torch.dot(query_D, query_D))) for query_D in queries_QD)
-        coding = 0.5 * float(self.scale_U[: self._coded].max(initial=0.0)) * math.sqrt(queries_QD.shape[1])
+        coding = 0.5 * float(self.scale_U[: self._coded].max()) * math.sqrt(queries_QD.shape[1])
         return SLACK * longest * coding
 
     def codes(self, keys_uD: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
@@ -69,7 +69,7 @@ class KeyScreen:
         for unit in sorted(self._stale):
             self._code(slice(unit, unit + 1), keys_uD)
         self._stale.clear()
-        return self.codes_UD[:used], self.scale_U[:used]
+        return self.codes_UD[:used].numpy(), self.scale_U[:used].numpy()
 
     def _code(self, units: slice, keys_uD: torch.Tensor) -> None:
-        self._kernels.code_keys(keys_uD[units].numpy(), self.codes_UD[units], self.scale_U[units])
+        self._kernels.code_keys(keys_uD[units].numpy(), self.codes_UD[units].numpy(), self.scale_U[units].numpy())

@@ -101,3 +101,11 @@ def test_a_state_that_was_stored_goes_on_bit_by_bit_while_patterns_make_room(mon
         if number >= 60:
             engine.observe(again, batch, first_seq=Seq(number))
     assert again.weight_hash() == state.weight_hash()
+
+
+def test_the_codes_count_as_ram_of_the_state(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = small_config(units=64)
+    plain = MemoryState.create(config)
+    monkeypatch.setattr(unit_table, "WORTH_UNITS", 8)
+    screened = MemoryState.create(config)
+    assert screened.allocated_bytes - plain.allocated_bytes == 64 * (config.key_dim + 4)
